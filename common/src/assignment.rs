@@ -1,0 +1,165 @@
+//! What a leader tells a worker and what a worker reports: whole desired sets down, observed state up. Nothing here is
+//! an order to be obeyed once; every message can be lost, repeated or late without harm, because it carries the
+//! numbers by which an older one is recognised.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::RouteConfig;
+use crate::ids::{
+    ControllerEpoch, Epoch, FleetIncarnation, Revision, RoutePartition, SessionId, TopicId, TopicName, TopicPartition,
+    WorkerId,
+};
+use crate::offsets::{NextOffset, StartPosition};
+use crate::reason::Reason;
+
+/// The right to copy one partition, under one epoch.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Grant {
+    /// What is granted.
+    pub partition: RoutePartition,
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// The topic to write.
+    pub target_topic: TopicName,
+    /// Which source topic is meant.
+    pub source_topic_id: TopicId,
+    /// Which target topic is meant.
+    pub target_topic_id: TopicId,
+    /// Where to begin if no offset is stored.
+    pub start: StartPosition,
+}
+
+impl Grant {
+    /// Where it is written to.
+    pub fn target(&self) -> TopicPartition {
+        TopicPartition::new(self.target_topic.clone(), self.partition.partition)
+    }
+}
+
+/// How new a snapshot is: compared field by field, the fleet incarnation first.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Version {
+    /// Grows when controllers are restored from a backup.
+    pub incarnation: FleetIncarnation,
+    /// Grows at each leadership.
+    pub controller_epoch: ControllerEpoch,
+    /// Grows at each change of the table.
+    pub revision: Revision,
+}
+
+/// All that one session is to run: the whole set, never a difference.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// For whom.
+    pub session: SessionId,
+    /// How new it is.
+    pub version: Version,
+    /// The routes its grants speak of.
+    pub routes: Vec<RouteConfig>,
+    /// What to run. A partition that runs and is not here is to be released.
+    pub grants: Vec<Grant>,
+}
+
+/// What a running partition is doing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Phase {
+    /// Finding its start and storing it under its own epoch. Nothing is copied yet.
+    Claiming,
+    /// Copying.
+    Copying,
+    /// Standing still; `Reason::heals` says whether it goes on by itself.
+    Held(Reason),
+    /// Finishing what is in flight, to be released.
+    Draining,
+}
+
+/// A partition a worker runs, as its inventory names it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Running {
+    /// Which.
+    pub partition: RoutePartition,
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// What it is doing.
+    pub phase: Phase,
+}
+
+/// How far a partition is. Lives in memory, never in the replicated table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Progress {
+    /// Which.
+    pub partition: RoutePartition,
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// First source offset not yet at the target.
+    pub next_offset: Option<NextOffset>,
+    /// First source offset not yet at the target as durably stored.
+    pub stored_offset: Option<NextOffset>,
+    /// The source's last stable offset when last asked.
+    pub source_end: Option<NextOffset>,
+    /// The source's high watermark when last asked: what lies past `source_end` waits behind an open transaction.
+    pub source_high_watermark: Option<NextOffset>,
+    /// How old the last copied record was when the lag was last seen above zero; zero without lag.
+    pub lag_time: Duration,
+    /// Records copied under this epoch by this worker.
+    pub records: u64,
+    /// Bytes of keys, values and headers copied under this epoch by this worker.
+    pub bytes: u64,
+}
+
+impl Progress {
+    /// Source records not yet at the target, where both ends are known.
+    pub fn lag(&self) -> Option<u64> {
+        Some(self.next_offset?.lag_to(self.source_end?))
+    }
+}
+
+/// From a worker to its leader. The first message of a connection is `Hello`, the second `Inventory`.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Up {
+    /// Who speaks.
+    Hello(Hello),
+    /// All it runs: sent first, every 30 s, and whenever a partition starts, stops or changes its phase.
+    Inventory(Inventory),
+    /// It lives.
+    Heartbeat,
+    /// Progress of the partitions whose progress changed.
+    Progress(Vec<Progress>),
+    /// It is shutting down: give it nothing more.
+    Draining,
+}
+
+/// The first message of a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hello {
+    /// The worker.
+    pub worker: WorkerId,
+    /// This registration of it.
+    pub session: SessionId,
+    /// Where it runs, for people.
+    pub address: String,
+    /// Its software version, for people.
+    pub software: String,
+}
+
+/// All a session runs, and which revision it has applied. *Released* is derived from it: a partition is released once
+/// a revision at or after its release is applied and the partition is not listed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Inventory {
+    /// The newest snapshot that was applied.
+    pub applied: Version,
+    /// Everything that can still write.
+    pub running: Vec<Running>,
+}
+
+/// From a leader to a worker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Down {
+    /// What to run now.
+    Snapshot(Arc<Snapshot>),
+    /// The session is not (or no longer) registered: stop everything, register anew or give up.
+    Refused(String),
+}

@@ -1,0 +1,1 @@
+//! A cluster in memory behind the traits of this crate.

@@ -1,0 +1,1 @@
+//! Client properties: an allow-list, with Java's names translated.
