@@ -150,7 +150,7 @@ struct FieldHasher(u64);
 
 impl FieldHasher {
     fn word(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word ^ 0xD6E8_FEB8_6659_FD93) * 0xA076_1D64_78BD_642F_E703_7ED1_A0B4_28DB;
+        let product = u128::from(self.0 ^ word ^ 0xD6E8_FEB8_6659_FD93) * 0xA076_1D64_78BD_642F;
         self.0 = (product as u64) ^ ((product >> 64) as u64).rotate_left(29);
     }
 

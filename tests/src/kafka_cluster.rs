@@ -56,6 +56,7 @@ impl KafkaCluster {
             ("controller.listener.names", "CONTROLLER".to_owned()),
             ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
             ("log.dirs", data.display().to_string()),
+            ("listener.security.protocol.map", PROTOCOLS.to_owned()),
         ];
         let mut listeners = format!("PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller}");
         if !options.users.is_empty() {
@@ -161,6 +162,8 @@ impl KafkaCluster {
     }
 }
 
+const PROTOCOLS: &str = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT";
+
 /// One broker is the whole cluster, starts fast, compacts soon, and does not wait for group members.
 const QUICK_START: &[(&str, &str)] = &[
     ("offsets.topic.replication.factor", "1"),
@@ -172,6 +175,8 @@ const QUICK_START: &[(&str, &str)] = &[
     ("share.coordinator.state.topic.min.isr", "1"),
     ("group.initial.rebalance.delay.ms", "0"),
     ("log.cleaner.backoff.ms", "100"),
+    // Records with old timestamps must stay, unless a topic says otherwise; then they go within a second.
+    ("log.retention.ms", "-1"),
     ("log.retention.check.interval.ms", "1000"),
     ("num.recovery.threads.per.data.dir", "2"),
 ];

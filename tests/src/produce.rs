@@ -22,7 +22,7 @@ pub type HeaderField = (String, Option<Vec<u8>>);
 pub struct NewRecord {
     /// The partition it goes to.
     pub partition: i32,
-    /// Milliseconds; `None` is now.
+    /// Milliseconds; `None` is now, and so is 0: librdkafka cannot write the first instant of 1970.
     pub timestamp: Option<i64>,
     /// Null or bytes.
     pub key: Option<Vec<u8>>,

@@ -28,21 +28,19 @@ fn every_field_of_a_record_is_read_back_as_it_was_written() {
         (0..3_000).map(|number| NewRecord::random(&mut random, number % 3, 300)).collect();
     let repeated = |value: Option<&[u8]>| ("h".to_owned(), value.map(<[u8]>::to_vec));
     records[0].headers = vec![repeated(None), repeated(Some(b"")), repeated(Some(b"x"))];
-    (records[1].key, records[1].value, records[1].timestamp) = (None, None, Some(0));
+    (records[1].key, records[1].value, records[1].timestamp) = (None, None, Some(1));
     (records[2].key, records[2].value) = (Some(Vec::new()), Some(Vec::new()));
     for (codec, chunk) in ["none", "gzip", "snappy", "lz4", "zstd"].iter().zip(records.chunks(600)) {
         Producer::with(source.bootstrap(), &[("compression.codec", codec)]).send_all("fields", chunk);
     }
     records.sort_by_key(|record| record.partition);
     let read = contents::read(source.bootstrap(), "fields");
-    let as_new = |record: contents::Record| NewRecord {
-        partition: record.partition,
-        timestamp: record.timestamp,
-        key: record.key,
-        value: record.value,
-        headers: record.headers,
-    };
-    assert_eq!(read.into_iter().map(as_new).collect::<Vec<_>>(), records);
+    for (index, (written, read)) in records.iter().zip(&read).enumerate() {
+        let (partition, timestamp) = (read.partition, read.timestamp);
+        let (key, value, headers) = (read.key.clone(), read.value.clone(), read.headers.clone());
+        assert_eq!(&NewRecord { partition, timestamp, key, value, headers }, written, "record {index}");
+    }
+    assert_eq!(read.len(), records.len());
 }
 
 #[test]
