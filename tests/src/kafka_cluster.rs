@@ -174,6 +174,9 @@ const QUICK_START: &[(&str, &str)] = &[
     ("share.coordinator.state.topic.replication.factor", "1"),
     ("share.coordinator.state.topic.min.isr", "1"),
     ("group.initial.rebalance.delay.ms", "0"),
+    // A killed broker cannot register again before its old session has run out (9 s by default).
+    ("broker.session.timeout.ms", "3000"),
+    ("broker.heartbeat.interval.ms", "500"),
     ("log.cleaner.backoff.ms", "100"),
     // Records with old timestamps must stay, unless a topic says otherwise; then they go within a second.
     ("log.retention.ms", "-1"),

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Runs all tests, the quick ones first, and says what each part took. `make test` calls it once the tools are there.
+set -euo pipefail
+shopt -s nullglob
+cd "$(dirname "$0")/.."
+
+started=$SECONDS
+section() { printf '\n=== %s (at %d s)\n' "$1" "$((SECONDS - started))"; }
+
+# The same packages and features everywhere: else cargo builds librdkafka once for each selection.
+selection=(--locked --workspace --features replisome/crash-points)
+
+section "building the binary under test, with crash points"
+cargo build "${selection[@]}"
+REPLISOME_BIN="$(tools/target-directory.sh)/debug/replisome"
+export REPLISOME_BIN
+
+section "rules of the tree"
+cargo test "${selection[@]}" -q --test tidy
+
+section "unit and property tests"
+cargo test "${selection[@]}" -q --lib --bins
+for path in */tests/*.rs; do
+  case "$path" in tests/*) continue ;; esac
+  section "$path"
+  cargo test "${selection[@]}" -q --test "$(basename "$path" .rs)"
+done
+
+# One binary after the other: each has two brokers of its own, and a small machine has room for them once.
+for path in tests/tests/*.rs; do
+  name=$(basename "$path" .rs)
+  [ "$name" = tidy ] && continue
+  section "real Kafka: $name"
+  cargo test "${selection[@]}" -q --test "$name"
+done
+
+printf '\n=== all tests passed in %d s\n' "$((SECONDS - started))"
