@@ -47,7 +47,7 @@ package_of() {
   esac
 }
 
-compiles_c() { printf '#include <stdlib.h>\nint main(void){return 0;}\n' | cc -x c - -o /dev/null 2>/dev/null; }
+compiles_c() { printf '#include <stdlib.h>\nint main(void){return 0;}\n' | cc -fsyntax-only -x c - 2>/dev/null; }
 # openssl is built from source by perl, with modules that a minimal perl leaves out.
 has_perl_modules() { perl -MFindBin -MIPC::Cmd -MFile::Compare -MFile::Copy -MTime::Piece -e1 2>/dev/null; }
 pinned_rust() { sed -n 's/^channel *= *"\(.*\)"/\1/p' "$root/rust-toolchain.toml"; }
