@@ -157,11 +157,9 @@ impl Log {
         self.epochs.last().map_or(LeaderEpoch(0), |(epoch, _)| *epoch)
     }
 
-    /// Where the records of `epoch` end (KIP-320). An epoch from the future tells nothing: the topic was created anew.
+    /// Where the records of a former `epoch` end (KIP-320). Positions of the present one are not validated, and an epoch
+    /// from the future tells nothing: the topic was created anew.
     fn end_of(&self, epoch: LeaderEpoch) -> Option<i64> {
-        if epoch > self.leader_epoch() {
-            return None;
-        }
-        Some(self.epochs.iter().find(|(later, _)| *later > epoch).map_or(self.end, |(_, start)| *start))
+        self.epochs.iter().find(|(later, _)| *later > epoch).map(|(_, start)| *start)
     }
 }
