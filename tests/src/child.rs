@@ -202,3 +202,7 @@ impl Drop for Child {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "child_test.rs"]
+mod tests;
