@@ -1,0 +1,73 @@
+//! All that a plan depends on, as one value.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::ids::{Epoch, RoutePartition, SessionId};
+
+use crate::state::{Life, State, Vacancy, Wish};
+
+/// All that a plan depends on.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PlanInput {
+    /// The live sessions, and whether each takes work.
+    pub sessions: BTreeMap<SessionId, bool>,
+    /// Every route partition, in the table's order.
+    pub partitions: Vec<Candidate>,
+    /// How many partitions may move for nothing but balance.
+    pub budget: usize,
+}
+
+/// One partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Candidate {
+    /// Which.
+    pub partition: RoutePartition,
+    /// The slot's epoch, which each move names.
+    pub epoch: Epoch,
+    /// Where it is.
+    pub place: Place,
+    /// What is to become of it.
+    pub wish: Wish,
+}
+
+/// Where a partition is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// Nobody has it.
+    Vacant(Vacancy),
+    /// A session copies it.
+    On(SessionId),
+    /// A session was told to give it back.
+    Leaving(SessionId),
+    /// Its lost session may still write it.
+    Fencing,
+}
+
+impl PlanInput {
+    /// The table as it will be once these sessions have expired.
+    pub fn of(state: &State, lost: &BTreeSet<SessionId>, budget: usize) -> Self {
+        let live = state.sessions().iter().filter(|(id, _)| !lost.contains(id));
+        let sessions = live.map(|(id, session)| (*id, !session.draining)).collect();
+        let mut partitions = Vec::with_capacity(state.slots().len());
+        for ((route, name), topic) in state.topics() {
+            for (id, slot) in state.slots_of(route, name) {
+                let (partition, wish) = (id.clone(), state.wish_in(topic, id));
+                let place = place(slot.life, lost);
+                partitions.push(Candidate { partition, epoch: slot.epoch, place, wish });
+            }
+        }
+        Self { sessions, partitions, budget }
+    }
+}
+
+fn place(life: Life, lost: &BTreeSet<SessionId>) -> Place {
+    if life.owner().is_some_and(|(session, _)| lost.contains(&session)) {
+        return Place::Vacant(Vacancy::Lost);
+    }
+    match life {
+        Life::Unassigned(vacancy) => Place::Vacant(vacancy),
+        Life::Assigned { session, .. } => Place::On(session),
+        Life::Releasing { session, .. } => Place::Leaving(session),
+        Life::Fencing { .. } => Place::Fencing,
+    }
+}

@@ -1,0 +1,105 @@
+//! One command, applied: the only way the table changes.
+
+use common::ids::Revision;
+
+use super::State;
+use super::command::{Command, Envelope, FORMAT};
+use super::events::Stamp;
+use super::invariants;
+use super::outcome::{Effect, Outcome, Refused, Rejection};
+use super::sessions::Session;
+
+impl State {
+    /// Applies a command as the change `revision`, wholly or not at all. The same commands in the same order make the
+    /// same table everywhere.
+    ///
+    /// # Panics
+    /// If the revision is not a later one, or, in debug builds, if an invariant is violated.
+    pub fn apply(&mut self, revision: Revision, envelope: Envelope) -> Result<Outcome, Rejection> {
+        assert!(revision > self.revision, "revision {revision} was applied after {}", self.revision);
+        if !cfg!(debug_assertions) {
+            return self.apply_unchecked(revision, envelope);
+        }
+        let before = self.clone();
+        invariants::check(&before).unwrap_or_else(|violation| panic!("before revision {revision}: {violation}"));
+        let result = self.apply_unchecked(revision, envelope);
+        invariants::check(self).unwrap_or_else(|violation| panic!("after revision {revision}: {violation}"));
+        invariants::check_step(&before, self).unwrap_or_else(|violation| panic!("in revision {revision}: {violation}"));
+        assert!(result.is_ok() || *self == before, "revision {revision} was rejected and changed the table");
+        result
+    }
+
+    fn apply_unchecked(&mut self, revision: Revision, envelope: Envelope) -> Result<Outcome, Rejection> {
+        let Envelope { format, request, actor, time_ms, command } = envelope;
+        if format > FORMAT {
+            return Err(Rejection::Format(format));
+        }
+        if let Some(answer) = request.and_then(|request| self.requests.answer(request)) {
+            return Ok(answer.clone());
+        }
+        let effect = self.dispatch(&Stamp { revision, time_ms, actor }, command)?;
+        self.revision = revision;
+        let outcome = Outcome { revision, effect };
+        if let Some(request) = request {
+            self.requests.remember(request, outcome.clone());
+        }
+        Ok(outcome)
+    }
+
+    fn dispatch(&mut self, stamp: &Stamp, command: Command) -> Result<Effect, Rejection> {
+        match command {
+            Command::BeginLeadership => {
+                self.controller_epoch = self.controller_epoch.next();
+                Ok(Effect::Done)
+            }
+            Command::AddCluster(cluster) => self.add_cluster(stamp, cluster),
+            Command::AddRoute { route, settings } => self.add_route(stamp, route, settings),
+            Command::RemoveRoute { route } => self.remove_route(stamp, &route),
+            Command::PauseRoute { route, reason } => self.set_route_paused(stamp, &route, true, &reason),
+            Command::ResumeRoute { route } => self.set_route_paused(stamp, &route, false, ""),
+            Command::AddTopic { route, topic, target, start } => self.add_topic(stamp, route, topic, target, start),
+            Command::RemoveTopic { route, topic } => self.remove_topic(stamp, &route, &topic),
+            Command::PauseTopic { route, topic, partition, reason } => {
+                self.set_topic_paused(stamp, (&route, &topic), partition, Some(&reason))
+            }
+            Command::ResumeTopic { route, topic, partition } => {
+                self.set_topic_paused(stamp, (&route, &topic), partition, None)
+            }
+            Command::ReportTopics(reports) => Ok(batch(reports, |report| self.report_topic(stamp, report))),
+            Command::SurveyRoute { route, incarnation } => self.survey_route(&route, incarnation),
+            Command::RegisterSession { session, worker, address, software, replaces } => {
+                let registered = Session { worker, address, software, draining: false, registered: stamp.revision };
+                self.register_session(stamp, session, registered, replaces)
+            }
+            Command::DrainSession { session } => self.drain_session(stamp, session),
+            Command::ExpireSession { session, reason, moves } => {
+                if !self.sessions().contains_key(&session) {
+                    return Err(Rejection::UnknownSession(session));
+                }
+                self.end_session(stamp, session, &reason);
+                Ok(batch(moves, |step| self.apply_move(stamp, &step)))
+            }
+            Command::Moves(moves) => Ok(batch(moves, |step| self.apply_move(stamp, &step))),
+            Command::Released(releases) => Ok(batch(releases, |release| self.apply_release(&release))),
+            Command::RaiseEpoch { partition, granted, stored } => self.raise_epoch(stamp, &partition, granted, stored),
+            Command::RecordEvents(events) => {
+                for event in events {
+                    self.events.record(stamp, event);
+                }
+                Ok(Effect::Done)
+            }
+        }
+    }
+}
+
+/// Applies items one by one, each wholly or not at all, and names those that were refused.
+fn batch<T>(items: Vec<T>, mut apply: impl FnMut(T) -> Result<(), Rejection>) -> Effect {
+    let (mut applied, mut refused) = (0, Vec::new());
+    for (index, item) in items.into_iter().enumerate() {
+        match apply(item) {
+            Ok(()) => applied += 1,
+            Err(rejection) => refused.push(Refused { index, rejection }),
+        }
+    }
+    Effect::Batch { applied, refused }
+}

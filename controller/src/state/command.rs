@@ -1,0 +1,270 @@
+//! What can be done to the table, and the envelope it travels in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use common::config::{ClusterConfig, RouteSettings};
+use common::ids::{Epoch, Partition, Revision, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
+use common::offsets::StartPosition;
+use common::reason::Reason;
+use serde::{Deserialize, Serialize};
+
+use super::events::NewEvent;
+use super::topics::{PartitionFacts, TopicFacts};
+
+/// The version of the envelope that this software writes.
+pub const FORMAT: u16 = 1;
+
+/// Names one request of an operator, so that repeating it is safe.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(pub ulid::Ulid);
+
+/// A command with where it comes from. Time is data here: `apply` never looks at a clock.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The version of this form.
+    pub format: u16,
+    /// Set for what a person asked for. The leader's own commands are safe to repeat by their own checks.
+    pub request: Option<RequestId>,
+    /// Who asked, for people.
+    pub actor: String,
+    /// When, in milliseconds since the Unix epoch; for display only.
+    pub time_ms: i64,
+    /// What.
+    pub command: Command,
+}
+
+/// A change of the table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// The barrier each new leader commits first: bumps the controller epoch.
+    BeginLeadership,
+    /// Names a Kafka cluster.
+    AddCluster(ClusterConfig),
+    /// Adds a route.
+    AddRoute {
+        /// Its name.
+        route: RouteName,
+        /// What the operator chose.
+        settings: RouteSettings,
+    },
+    /// Removes a route with its topics, once each partition is released.
+    RemoveRoute {
+        /// Which.
+        route: RouteName,
+    },
+    /// Stops all partitions of a route until it is resumed.
+    PauseRoute {
+        /// Which.
+        route: RouteName,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Ends a pause of a route.
+    ResumeRoute {
+        /// Which.
+        route: RouteName,
+    },
+    /// Adds a topic by name, whether the route's filter matches it or not.
+    AddTopic {
+        /// The route.
+        route: RouteName,
+        /// The source topic.
+        topic: TopicName,
+        /// The target topic.
+        target: TopicName,
+        /// Where its partitions begin, if not by the route's rule.
+        start: Option<StartPosition>,
+    },
+    /// Removes a topic, once each partition is released, and keeps the route's filter from finding it again.
+    RemoveTopic {
+        /// The route.
+        route: RouteName,
+        /// The source topic.
+        topic: TopicName,
+    },
+    /// Stops a topic, or one partition of it, until it is resumed.
+    PauseTopic {
+        /// The route.
+        route: RouteName,
+        /// The source topic.
+        topic: TopicName,
+        /// The one partition that is meant, or all.
+        partition: Option<Partition>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Ends a pause of a topic, or of one partition.
+    ResumeTopic {
+        /// The route.
+        route: RouteName,
+        /// The source topic.
+        topic: TopicName,
+        /// The one partition that is meant, or all.
+        partition: Option<Partition>,
+    },
+    /// What a look at Kafka found, topic by topic.
+    ReportTopics(Vec<TopicReport>),
+    /// Every topic that a first complete look at the source found is in the table: what comes now appeared later.
+    SurveyRoute {
+        /// The route.
+        route: RouteName,
+        /// The incarnation that was looked at.
+        incarnation: Revision,
+    },
+    /// A worker is there.
+    RegisterSession {
+        /// The session it made for itself.
+        session: SessionId,
+        /// Its stable id.
+        worker: WorkerId,
+        /// Where it runs, for people.
+        address: String,
+        /// Its software version, for people.
+        software: String,
+        /// The worker's earlier session, which ends in the same entry.
+        replaces: Option<SessionId>,
+    },
+    /// A session gets nothing more and gives back what it has.
+    DrainSession {
+        /// Which.
+        session: SessionId,
+    },
+    /// A session is gone. Its partitions are unassigned and go to others in the same entry.
+    ExpireSession {
+        /// Which.
+        session: SessionId,
+        /// Why, for people.
+        reason: String,
+        /// Planned on the table as it is after the expiry.
+        moves: Vec<Move>,
+    },
+    /// Single steps of a plan.
+    Moves(Vec<Move>),
+    /// Partitions of which nothing can still be written by the session they were released from.
+    Released(Vec<Release>),
+    /// A claim found a greater epoch stored than it was granted: the grant is taken back, the next one goes above.
+    RaiseEpoch {
+        /// Which.
+        partition: RoutePartition,
+        /// The epoch that was granted.
+        granted: Epoch,
+        /// The epoch that was found.
+        stored: Epoch,
+    },
+    /// What workers or the leader saw and people must be able to find.
+    RecordEvents(Vec<NewEvent>),
+}
+
+/// One step of a plan, with the number that shows whether it is still true when it is applied.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Move {
+    /// What moves.
+    pub partition: RoutePartition,
+    /// The slot's epoch when this was planned. If it is another one by now, the move is stale.
+    pub planned_on: Epoch,
+    /// Where to.
+    pub step: Step,
+    /// What made it necessary.
+    pub cause: Cause,
+}
+
+/// A move is always a release, then an assignment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Step {
+    /// Ask the owner to finish and give the partition back.
+    Release {
+        /// The owner.
+        from: SessionId,
+    },
+    /// Grant an unassigned partition under the next epoch.
+    Assign {
+        /// The new owner.
+        to: SessionId,
+    },
+}
+
+/// Why a partition moves.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// It had no owner yet.
+    New,
+    /// Its owner gave it back.
+    Released,
+    /// Its owner was lost.
+    SessionLost,
+    /// Its owner is draining.
+    Drain,
+    /// Another session has less to do.
+    Balance,
+    /// An operator paused it.
+    Paused,
+    /// It is being removed.
+    Removed,
+}
+
+/// A release that is complete.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Release {
+    /// Which.
+    pub partition: RoutePartition,
+    /// The epoch it was held under.
+    pub epoch: Epoch,
+}
+
+/// What a look at Kafka found of one topic.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TopicReport {
+    /// The route.
+    pub route: RouteName,
+    /// The incarnation that was looked at: a report about an earlier one is stale.
+    pub incarnation: Revision,
+    /// The source topic.
+    pub topic: TopicName,
+    /// The target topic, for a topic that is new to the table.
+    pub target: TopicName,
+    /// What was found.
+    pub finding: Finding,
+}
+
+/// The two things a look at a topic can find.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Finding {
+    /// Both sides are there.
+    Ready {
+        /// What they are.
+        facts: TopicFacts,
+        /// What is known of each partition that is new to the table.
+        new_partitions: BTreeMap<Partition, PartitionFacts>,
+        /// Why the source's further partitions are not copied, if it has any.
+        beyond: Option<Reason>,
+    },
+    /// The topic can't be copied yet. What runs goes on under its worker's own judgement; nothing is granted anew.
+    Waiting(Reason),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "it had no owner yet",
+            Self::Released => "its owner gave it back",
+            Self::SessionLost => "its owner was lost",
+            Self::Drain => "its owner is draining",
+            Self::Balance => "another session has less to do",
+            Self::Paused => "it is paused",
+            Self::Removed => "it is being removed",
+        })
+    }
+}
+
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, planned_on, step, cause } = self;
+        match step {
+            Step::Release { from } => write!(f, "release {partition} (epoch {planned_on}) from {from}: {cause}"),
+            Step::Assign { to } => write!(f, "assign {partition} (epoch {}) to {to}: {cause}", planned_on.next()),
+        }
+    }
+}

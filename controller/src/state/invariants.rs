@@ -1,0 +1,107 @@
+//! What is always true of the table, numbered, in one place. Run around each apply in debug builds, and by every test
+//! level on whatever table it can get hold of.
+
+use std::fmt;
+
+use super::State;
+use super::events::EVENTS_PER_KIND_MAX;
+use super::requests::REQUESTS_MAX;
+use super::slots::Life;
+
+/// An invariant that does not hold, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// Its number: C1 and so on.
+    pub invariant: &'static str,
+    /// What it says.
+    pub rule: &'static str,
+    /// Where it is broken.
+    pub found: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}) is violated: {}", self.invariant, self.rule, self.found)
+    }
+}
+
+const C1: (&str, &str) = ("C1", "an epoch never falls");
+const C2: (&str, &str) = ("C2", "one owner per partition, under the slot's epoch, and a new owner only of an unassigned one");
+const C3: (&str, &str) = ("C3", "an owner is a registered session, and a worker has one session");
+const C4: (&str, &str) = ("C4", "slots exist exactly for partitions of topics on known routes");
+const C6: (&str, &str) = ("C6", "an election alone moves nothing");
+const BOUNDS: (&str, &str) = ("B1", "tables of the past are bounded");
+
+/// Checks one table.
+pub fn check(state: &State) -> Result<(), Violation> {
+    owners(state)?;
+    slots_and_topics(state)?;
+    let (requests, events) = (state.requests.len(), state.events.longest());
+    ensure(requests <= REQUESTS_MAX && events <= EVENTS_PER_KIND_MAX, BOUNDS, || {
+        format!("{requests} answers, {events} events of one kind")
+    })
+}
+
+/// Checks a change of the table: what may follow what.
+pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
+    ensure(after.controller_epoch >= before.controller_epoch, C1, || "the controller epoch fell".into())?;
+    for (id, old) in &before.slots {
+        let Some(new) = after.slots.get(id) else {
+            // A route that is gone took its floor with it: its next incarnation starts from the stored epochs.
+            let floor = after.routes.get(&id.route).map(|route| route.epoch_floor);
+            ensure(floor.is_none_or(|floor| floor >= old.epoch), C1, || format!("{id} left no floor behind"))?;
+            continue;
+        };
+        ensure(new.epoch >= old.epoch, C1, || format!("{id} fell from {} to {}", old.epoch, new.epoch))?;
+        let (Life::Assigned { session, epoch }, Some(owner)) = (new.life, old.life.owner()) else { continue };
+        // A lost session's partitions may go to others within the entry that ends it.
+        let same = (session, epoch) == owner && matches!(old.life, Life::Assigned { .. });
+        ensure(same || !after.sessions().contains_key(&owner.0), C2, || {
+            format!("{id} went from {} of session {} straight to session {session}", old.life.name(), owner.0)
+        })?;
+    }
+    if after.controller_epoch > before.controller_epoch {
+        ensure(before.slots == after.slots, C6, || "the controller epoch grew together with other changes".into())?;
+    }
+    Ok(())
+}
+
+fn owners(state: &State) -> Result<(), Violation> {
+    for (id, slot) in &state.slots {
+        let Some((session, epoch)) = slot.life.owner() else { continue };
+        ensure(state.sessions().contains_key(&session), C3, || format!("{id} belongs to session {session}"))?;
+        ensure(epoch <= slot.epoch, C2, || format!("{id} is held under {epoch}, the slot has {}", slot.epoch))?;
+    }
+    for (id, session) in state.sessions() {
+        let newest = state.sessions.newest.get(&session.worker);
+        ensure(newest == Some(id), C3, || format!("worker {} has {id} and {newest:?}", session.worker))?;
+    }
+    Ok(())
+}
+
+fn slots_and_topics(state: &State) -> Result<(), Violation> {
+    let mut slots = state.slots.iter().peekable();
+    for (key, topic) in &state.topics {
+        let (route, name) = key;
+        ensure(state.routes.contains_key(route), C4, || format!("topic {name} is on the unknown route {route}"))?;
+        let wanted = if topic.leaving { 0 } else { topic.facts.map_or(0, |facts| facts.partitions) };
+        let (mut present, mut own) = (0, 0);
+        while let Some((id, slot)) = slots.next_if(|(id, _)| id.route == *route && id.topic == *name) {
+            own += 1;
+            present += u32::from(id.partition.0 < wanted);
+            let kept = id.partition.0 < wanted || slot.life.owner().is_some();
+            ensure(kept, C4, || format!("{id} has neither a topic nor an owner"))?;
+        }
+        ensure(present == wanted, C4, || format!("topic {name} of route {route} has {present} slots, not {wanted}"))?;
+        ensure(!topic.leaving || own > 0, C4, || format!("topic {name} of route {route} left and is still there"))?;
+    }
+    ensure(slots.peek().is_none(), C4, || format!("{:?} has no topic", slots.peek()))
+}
+
+fn ensure(
+    holds: bool,
+    (invariant, rule): (&'static str, &'static str),
+    found: impl FnOnce() -> String,
+) -> Result<(), Violation> {
+    if holds { Ok(()) } else { Err(Violation { invariant, rule, found: found() }) }
+}

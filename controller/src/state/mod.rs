@@ -1,0 +1,153 @@
+//! ISLAND. The replicated table: what operators want, what Kafka was seen to have, who copies what.
+//!
+//! Owns every durable fact of a fleet but offsets, which live in Kafka. Never reads a clock, draws a random number,
+//! does I/O or waits: time and ids come in as data of the `Envelope`, so that every controller computes the same table
+//! from the same log.
+//!
+//! ```text
+//! Envelope {request, actor, time, command} --State::apply(revision)--> Outcome, or a Rejection and no change at all
+//!
+//! clusters   routes --< topics --< slots >-- sessions          requests   events
+//!            intent     intent,    who owns   who is           answers    what happened,
+//!                       facts      what       there            by id      bounded
+//! ```
+//!
+//! Each command validates first and changes then; a batch (`Moves`, `Released`, `ReportTopics`) does so item by item
+//! and names the items it refused. `invariants.rs` says what is always true; debug builds check it around each apply.
+//!
+//! # Epochs never fall
+//!
+//! A slot remembers the greatest epoch granted or found stored. A slot goes when its topic is removed or shrinks, and
+//! leaves its epoch behind as its route's *floor*, from which any later slot of the same route starts. So within one
+//! route incarnation no epoch is granted twice, even to a session that was lost before it claimed. Another incarnation
+//! starts from the epochs that `ReportTopics` brings from the stored offsets.
+
+mod apply;
+mod clusters;
+pub mod command;
+pub mod events;
+pub mod invariants;
+pub mod outcome;
+mod requests;
+pub mod routes;
+pub mod sessions;
+pub mod slots;
+pub mod topics;
+
+use std::collections::BTreeMap;
+
+use common::config::{ClusterConfig, RouteConfig};
+use common::ids::{
+    ClusterName, ControllerEpoch, FleetId, FleetIncarnation, Revision, RouteName, RoutePartition, SessionId, TopicName,
+};
+use serde::{Deserialize, Serialize};
+
+pub use command::{Cause, Command, Envelope, Move, RequestId, Step};
+pub use events::{Event, EventKind, NewEvent};
+pub use outcome::{Effect, Outcome, Rejection};
+pub use routes::Route;
+pub use sessions::Session;
+pub use slots::{Life, Slot, Vacancy, Wish};
+pub use topics::{Topic, TopicState};
+
+/// The whole table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct State {
+    pub(crate) fleet: FleetId,
+    pub(crate) incarnation: FleetIncarnation,
+    pub(crate) controller_epoch: ControllerEpoch,
+    pub(crate) revision: Revision,
+    pub(crate) clusters: BTreeMap<ClusterName, ClusterConfig>,
+    pub(crate) routes: BTreeMap<RouteName, Route>,
+    pub(crate) topics: BTreeMap<(RouteName, TopicName), Topic>,
+    pub(crate) slots: BTreeMap<RoutePartition, Slot>,
+    pub(crate) sessions: sessions::Sessions,
+    pub(crate) requests: requests::Requests,
+    pub(crate) events: events::Events,
+}
+
+impl State {
+    /// The empty table of a fleet.
+    pub fn new(fleet: FleetId, incarnation: FleetIncarnation) -> Self {
+        Self {
+            fleet,
+            incarnation,
+            controller_epoch: ControllerEpoch::default(),
+            revision: Revision::default(),
+            clusters: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            sessions: sessions::Sessions::default(),
+            requests: requests::Requests::default(),
+            events: events::Events::default(),
+        }
+    }
+
+    /// The fleet this is the table of.
+    pub fn fleet(&self) -> &FleetId {
+        &self.fleet
+    }
+
+    /// How often the fleet was restored from a backup.
+    pub fn incarnation(&self) -> FleetIncarnation {
+        self.incarnation
+    }
+
+    /// How often a leadership began.
+    pub fn controller_epoch(&self) -> ControllerEpoch {
+        self.controller_epoch
+    }
+
+    /// The number of the last change.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The Kafka clusters by name.
+    pub fn clusters(&self) -> &BTreeMap<ClusterName, ClusterConfig> {
+        &self.clusters
+    }
+
+    /// The routes by name.
+    pub fn routes(&self) -> &BTreeMap<RouteName, Route> {
+        &self.routes
+    }
+
+    /// The replicated topics by route and source name.
+    pub fn topics(&self) -> &BTreeMap<(RouteName, TopicName), Topic> {
+        &self.topics
+    }
+
+    /// The assignment table.
+    pub fn slots(&self) -> &BTreeMap<RoutePartition, Slot> {
+        &self.slots
+    }
+
+    /// The registered sessions.
+    pub fn sessions(&self) -> &BTreeMap<SessionId, Session> {
+        &self.sessions.registered
+    }
+
+    /// What happened, oldest first, as far as it is still kept.
+    pub fn events(&self) -> Vec<&Event> {
+        self.events.list()
+    }
+
+    /// A route as a worker is told it; `None` if there is no such route.
+    pub fn route_config(&self, name: &RouteName) -> Option<RouteConfig> {
+        let route = self.routes.get(name)?;
+        let settings = &route.settings;
+        Some(RouteConfig {
+            name: name.clone(),
+            fleet: self.fleet.clone(),
+            incarnation: route.incarnation,
+            source: self.clusters.get(&settings.source)?.clone(),
+            target: self.clusters.get(&settings.target)?.clone(),
+            group: settings.group.clone(),
+            delivery: settings.delivery,
+            accept_foreign_offsets: settings.accept_foreign_offsets,
+            commit_interval: settings.commit_interval,
+        })
+    }
+}

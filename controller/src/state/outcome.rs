@@ -1,0 +1,164 @@
+//! What became of a command.
+
+use common::ids::{ClusterName, Epoch, Partition, Revision, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
+use serde::{Deserialize, Serialize};
+
+/// A command was applied.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The change that did it: for a repeated request the first one.
+    pub revision: Revision,
+    /// What it did.
+    pub effect: Effect,
+}
+
+/// What a command did.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Effect {
+    /// What was asked.
+    Done,
+    /// Nothing, since it was so already.
+    Exists,
+    /// A batch was applied item by item.
+    Batch {
+        /// How many items were applied.
+        applied: usize,
+        /// The items that were not, each with the reason.
+        refused: Vec<Refused>,
+    },
+}
+
+/// An item of a batch that was not applied.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its place in the batch.
+    pub index: usize,
+    /// Why.
+    pub rejection: Rejection,
+}
+
+/// Why a command was not applied. Nothing was changed then.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+pub enum Rejection {
+    /// A newer version wrote it.
+    #[error("the command has format {0}, which this controller is too old to read")]
+    Format(u16),
+    /// There is no such cluster.
+    #[error("there is no cluster {0}")]
+    UnknownCluster(ClusterName),
+    /// There is no such route, or it is another incarnation by now.
+    #[error("there is no route {0}")]
+    UnknownRoute(RouteName),
+    /// There is no such topic on the route.
+    #[error("there is no topic {topic} on route {route}")]
+    UnknownTopic {
+        /// The route.
+        route: RouteName,
+        /// The source topic.
+        topic: TopicName,
+    },
+    /// The topic has no such partition.
+    #[error("there is no partition {0}")]
+    UnknownPartition(RoutePartition),
+    /// There is no such session.
+    #[error("session {0} is not registered")]
+    UnknownSession(SessionId),
+    /// A cluster of this name has other properties.
+    #[error("cluster {0} exists with other properties")]
+    ClusterDiffers(ClusterName),
+    /// A route of this name has other settings.
+    #[error("route {0} exists with other settings")]
+    RouteDiffers(RouteName),
+    /// A topic of this name has other settings.
+    #[error("topic {topic} exists on route {route} with another target or start")]
+    TopicDiffers {
+        /// The route.
+        route: RouteName,
+        /// The source topic.
+        topic: TopicName,
+    },
+    /// A route that would copy a cluster onto itself.
+    #[error("source and target of route {0} are the same cluster")]
+    SameCluster(RouteName),
+    /// The route is on its way out.
+    #[error("route {0} is being removed; try again once its partitions are released")]
+    RouteLeaving(RouteName),
+    /// The topic is on its way out, or was removed by an operator.
+    #[error("topic {topic} was removed from route {route}")]
+    TopicRemoved {
+        /// The route.
+        route: RouteName,
+        /// The source topic.
+        topic: TopicName,
+    },
+    /// Another topic of the route writes the same target topic.
+    #[error("target topic {target} is written by topic {other} already")]
+    TargetTaken {
+        /// The target topic.
+        target: TopicName,
+        /// The source topic that writes it.
+        other: TopicName,
+    },
+    /// A report that leaves out a partition.
+    #[error("the report on topic {topic} of route {route} says nothing about partition {partition}")]
+    IncompleteReport {
+        /// The route.
+        route: RouteName,
+        /// The source topic.
+        topic: TopicName,
+        /// The first partition that is left out.
+        partition: Partition,
+    },
+    /// Kafka never shrinks a topic.
+    #[error("topic {topic} of route {route} has the same id and fewer partitions: {found}, not {known}")]
+    Shrunk {
+        /// The route.
+        route: RouteName,
+        /// The source topic.
+        topic: TopicName,
+        /// What the table has.
+        known: u32,
+        /// What was reported.
+        found: u32,
+    },
+    /// The worker id has a session already.
+    #[error("worker {worker} has session {session}")]
+    WorkerInUse {
+        /// The worker.
+        worker: WorkerId,
+        /// Its session.
+        session: SessionId,
+    },
+    /// A session is registered once.
+    #[error("session {0} has ended; register a new one")]
+    SessionEnded(SessionId),
+    /// The session takes no more work.
+    #[error("session {0} is draining")]
+    SessionDraining(SessionId),
+    /// The slot changed since the move was planned.
+    #[error("{partition} has epoch {found}, the move was planned on {planned_on}")]
+    StaleEpoch {
+        /// The partition.
+        partition: RoutePartition,
+        /// What the move expected.
+        planned_on: Epoch,
+        /// What the slot has.
+        found: Epoch,
+    },
+    /// The slot is not where the step starts from.
+    #[error("{partition} is {found}")]
+    WrongLife {
+        /// The partition.
+        partition: RoutePartition,
+        /// What it is.
+        found: String,
+    },
+    /// The partition is not to be copied now.
+    #[error("{partition} is not to be assigned: {reason}")]
+    NotWanted {
+        /// The partition.
+        partition: RoutePartition,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,126 @@
+//! Routes: what operators want copied from where to where.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::config::RouteSettings;
+use common::ids::{Epoch, Revision, RouteName, TopicName};
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use super::events::{EventKind, NewEvent, Stamp};
+use super::outcome::{Effect, Rejection};
+
+/// One route.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Route {
+    /// What the operator chose.
+    pub settings: RouteSettings,
+    /// The revision that added it.
+    pub incarnation: Revision,
+    /// Whether an operator paused it.
+    pub paused: bool,
+    /// Whether every topic found by the first complete look at the source is in the table. What comes after that
+    /// appeared later, so it starts at the earliest record.
+    pub surveyed: bool,
+    /// Topics an operator removed: the filter does not bring them back.
+    pub removed_topics: BTreeSet<TopicName>,
+    /// Which source topic writes each target topic: there is one.
+    pub sources: BTreeMap<TopicName, TopicName>,
+    /// The greatest epoch of any slot that is gone: where new slots start from.
+    pub epoch_floor: Epoch,
+    /// Whether it goes as soon as its partitions are released.
+    pub leaving: bool,
+}
+
+impl State {
+    /// Adds a route. The same again changes nothing.
+    pub(super) fn add_route(
+        &mut self,
+        stamp: &Stamp,
+        name: RouteName,
+        settings: RouteSettings,
+    ) -> Result<Effect, Rejection> {
+        for cluster in [&settings.source, &settings.target] {
+            if !self.clusters.contains_key(cluster) {
+                return Err(Rejection::UnknownCluster(cluster.clone()));
+            }
+        }
+        if settings.source == settings.target {
+            return Err(Rejection::SameCluster(name));
+        }
+        match self.routes.get(&name) {
+            Some(route) if route.leaving => return Err(Rejection::RouteLeaving(name)),
+            Some(route) if route.settings == settings => return Ok(Effect::Exists),
+            Some(_) => return Err(Rejection::RouteDiffers(name)),
+            None => {}
+        }
+        let text = format!("route {name} added from {} to {}", settings.source, settings.target);
+        self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_route(&name));
+        let route = Route {
+            settings,
+            incarnation: stamp.revision,
+            paused: false,
+            surveyed: false,
+            removed_topics: BTreeSet::new(),
+            sources: BTreeMap::new(),
+            epoch_floor: Epoch::default(),
+            leaving: false,
+        };
+        self.routes.insert(name, route);
+        Ok(Effect::Done)
+    }
+
+    /// Lets a route go once its partitions are released.
+    pub(super) fn remove_route(&mut self, stamp: &Stamp, name: &RouteName) -> Result<Effect, Rejection> {
+        let route = self.routes.get_mut(name).ok_or_else(|| Rejection::UnknownRoute(name.clone()))?;
+        if route.leaving {
+            return Ok(Effect::Exists);
+        }
+        route.leaving = true;
+        let text = format!("route {name} removed");
+        self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_route(name));
+        let topics: Vec<TopicName> = self.topics_of(name).map(|(topic, _)| topic.clone()).collect();
+        for topic in &topics {
+            self.topic_mut(name, topic).leaving = true;
+            self.drop_unwanted(name, topic);
+        }
+        self.drop_if_empty(name);
+        Ok(Effect::Done)
+    }
+
+    /// Pauses or resumes a route.
+    pub(super) fn set_route_paused(
+        &mut self,
+        stamp: &Stamp,
+        name: &RouteName,
+        paused: bool,
+        reason: &str,
+    ) -> Result<Effect, Rejection> {
+        let route = self.routes.get_mut(name).ok_or_else(|| Rejection::UnknownRoute(name.clone()))?;
+        if route.paused == paused {
+            return Ok(Effect::Exists);
+        }
+        route.paused = paused;
+        let text = if paused { format!("route {name} paused: {reason}") } else { format!("route {name} resumed") };
+        self.events.record(stamp, NewEvent::new(EventKind::Pause, text).on_route(name));
+        Ok(Effect::Done)
+    }
+
+    /// Notes that the first complete look at a route's source is in the table.
+    pub(super) fn survey_route(&mut self, name: &RouteName, incarnation: Revision) -> Result<Effect, Rejection> {
+        let route = self.routes.get_mut(name).filter(|route| route.incarnation == incarnation);
+        let route = route.ok_or_else(|| Rejection::UnknownRoute(name.clone()))?;
+        if route.surveyed {
+            return Ok(Effect::Exists);
+        }
+        route.surveyed = true;
+        Ok(Effect::Done)
+    }
+
+    /// Drops a leaving route that has no topic left.
+    pub(super) fn drop_if_empty(&mut self, name: &RouteName) {
+        if self.routes.get(name).is_some_and(|route| route.leaving) && self.topics_of(name).next().is_none() {
+            self.routes.remove(name);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The assignment table: for each route partition, who copies it and under which epoch.
+//!
+//! ```text
+//!                 assign: epoch + 1             release
+//!   Unassigned -----------------------> Assigned -------> Releasing
+//!       ^  ^                               |                 |  |
+//!       |  |                               | session lost    |  | session lost
+//!       |  |                               v                 |  |
+//!       |  +--------------------------- Fencing <------------+--+
+//!       |        nothing of it can be                        |
+//!       |        written any more                            |
+//!       +----------------------------------------------------+  released: applied, and not in the inventory
+//! ```
+//!
+//! There is no edge from Assigned to Assigned: two owners never overlap by plan. At-least-once has nothing to fence, so
+//! a loss passes through Fencing within one entry.
+
+use common::ids::{Epoch, Revision, RoutePartition, SessionId};
+use common::offsets::StartPosition;
+use common::reason::Reason;
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use super::command::{Cause, Move, Release, Step};
+use super::events::{EventKind, NewEvent, Stamp};
+use super::outcome::{Effect, Rejection};
+use super::topics::Topic;
+
+/// One row of the table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Slot {
+    /// The greatest epoch that was granted or found stored. The next grant is the one after it. Never falls.
+    pub epoch: Epoch,
+    /// Where it is in its life.
+    pub life: Life,
+    /// Where it begins if no offset is stored.
+    pub start: StartPosition,
+}
+
+/// Where a slot is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Life {
+    /// Nobody has it.
+    Unassigned(Vacancy),
+    /// One session copies it.
+    Assigned {
+        /// Which.
+        session: SessionId,
+        /// Under which epoch.
+        epoch: Epoch,
+    },
+    /// Its session was told to finish; it may still write.
+    Releasing {
+        /// Which.
+        session: SessionId,
+        /// Under which epoch it still writes.
+        epoch: Epoch,
+        /// The change that took it away: an inventory that has not applied this one says nothing yet.
+        since: Revision,
+    },
+    /// Its session was lost and may still write until it is fenced.
+    Fencing {
+        /// Which.
+        session: SessionId,
+        /// Under which epoch.
+        epoch: Epoch,
+    },
+}
+
+/// How a slot came to have no owner.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Vacancy {
+    /// It never had one.
+    New,
+    /// Its owner gave it back.
+    Released,
+    /// Its owner was lost.
+    Lost,
+}
+
+/// What is to become of a partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Wish {
+    /// It is to be copied.
+    Run,
+    /// It goes on where it runs, and is not granted anew.
+    Stay(Reason),
+    /// It is to stop.
+    Stop(Cause, Reason),
+}
+
+impl Life {
+    /// The session that may write, and under which epoch.
+    pub fn owner(&self) -> Option<(SessionId, Epoch)> {
+        match *self {
+            Self::Unassigned(_) => None,
+            Self::Assigned { session, epoch }
+            | Self::Releasing { session, epoch, .. }
+            | Self::Fencing { session, epoch } => Some((session, epoch)),
+        }
+    }
+
+    /// The state's name, for people and scripts.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unassigned(_) => "unassigned",
+            Self::Assigned { .. } => "assigned",
+            Self::Releasing { .. } => "releasing",
+            Self::Fencing { .. } => "fencing",
+        }
+    }
+}
+
+impl From<Vacancy> for Cause {
+    fn from(vacancy: Vacancy) -> Self {
+        match vacancy {
+            Vacancy::New => Self::New,
+            Vacancy::Released => Self::Released,
+            Vacancy::Lost => Self::SessionLost,
+        }
+    }
+}
+
+impl State {
+    /// What is to become of a partition of the table.
+    pub fn wish(&self, id: &RoutePartition) -> Wish {
+        match self.topics.get(&(id.route.clone(), id.topic.clone())) {
+            Some(topic) => self.wish_in(topic, id),
+            None => gone(),
+        }
+    }
+
+    /// The same, where the topic is at hand.
+    pub fn wish_in(&self, topic: &Topic, id: &RoutePartition) -> Wish {
+        let route = self.routes.get(&id.route).expect("C4: a topic's route is known");
+        if topic.leaving || topic.facts.is_none_or(|facts| id.partition.0 >= facts.partitions) {
+            return gone();
+        }
+        if route.paused || topic.paused || topic.paused_partitions.contains(&id.partition) {
+            return Wish::Stop(Cause::Paused, Reason::Paused);
+        }
+        match &topic.waiting {
+            Some(reason) => Wish::Stay(reason.clone()),
+            None => Wish::Run,
+        }
+    }
+
+    /// Checks one move against the table as it is, then does it.
+    pub(super) fn apply_move(&mut self, stamp: &Stamp, step: &Move) -> Result<(), Rejection> {
+        let life = self.check_move(step)?;
+        let id = &step.partition;
+        let (life, text) = match (life, step.step) {
+            (Life::Assigned { session, epoch }, Step::Release { .. }) => {
+                let text = format!("{id} is released by {session}: {}", step.cause);
+                (Life::Releasing { session, epoch, since: stamp.revision }, text)
+            }
+            (_, Step::Assign { to }) => {
+                let epoch = step.planned_on.next();
+                (Life::Assigned { session: to, epoch }, format!("{id} is assigned to {to} (epoch {epoch}): {}", step.cause))
+            }
+            (life, Step::Release { .. }) => unreachable!("checked: {id} is {}", life.name()),
+        };
+        let slot = self.slots.get_mut(id).expect("checked");
+        slot.epoch = slot.epoch.max(life.owner().map_or(slot.epoch, |(_, epoch)| epoch));
+        slot.life = life;
+        self.events.record(stamp, NewEvent::new(EventKind::Move, text).on_partition(id));
+        Ok(())
+    }
+
+    /// Whether a move still fits: the slot, its epoch, and for an assignment the session and the operators' wish.
+    fn check_move(&self, step: &Move) -> Result<Life, Rejection> {
+        let id = &step.partition;
+        let slot = self.slots.get(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
+        if slot.epoch != step.planned_on {
+            let (partition, planned_on) = (id.clone(), step.planned_on);
+            return Err(Rejection::StaleEpoch { partition, planned_on, found: slot.epoch });
+        }
+        match (slot.life, step.step) {
+            (Life::Assigned { session, .. }, Step::Release { from }) if session == from => {}
+            (Life::Unassigned(_), Step::Assign { to }) => {
+                let session = self.sessions().get(&to).ok_or(Rejection::UnknownSession(to))?;
+                if session.draining {
+                    return Err(Rejection::SessionDraining(to));
+                }
+                if let Wish::Stay(reason) | Wish::Stop(_, reason) = self.wish(id) {
+                    return Err(Rejection::NotWanted { partition: id.clone(), reason: reason.to_string() });
+                }
+            }
+            (life, _) => return Err(wrong_life(id, life)),
+        }
+        Ok(slot.life)
+    }
+
+    /// Ends a release.
+    pub(super) fn apply_release(&mut self, release: &Release) -> Result<(), Rejection> {
+        let Release { partition: id, epoch } = release;
+        let slot = self.slots.get_mut(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
+        match slot.life {
+            Life::Releasing { epoch: held, .. } if held == *epoch => slot.life = Life::Unassigned(Vacancy::Released),
+            life => return Err(wrong_life(id, life)),
+        }
+        self.drop_unwanted(&id.route, &id.topic);
+        Ok(())
+    }
+
+    /// Takes a grant back whose claim found a greater epoch stored; the next grant goes above it.
+    pub(super) fn raise_epoch(
+        &mut self,
+        stamp: &Stamp,
+        id: &RoutePartition,
+        granted: Epoch,
+        stored: Epoch,
+    ) -> Result<Effect, Rejection> {
+        let slot = self.slots.get_mut(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
+        match slot.life {
+            Life::Assigned { session, epoch } if epoch == granted && stored > granted => {
+                slot.epoch = slot.epoch.max(stored);
+                slot.life = Life::Releasing { session, epoch, since: stamp.revision };
+            }
+            life => return Err(wrong_life(id, life)),
+        }
+        let text = format!("{id} was granted under epoch {granted}, but epoch {stored} is stored; granted anew above it");
+        self.events.record(stamp, NewEvent::new(EventKind::Fence, text).on_partition(id));
+        Ok(Effect::Done)
+    }
+
+    /// Takes everything from a session that is gone. Returns how much it was.
+    pub(super) fn vacate(&mut self, lost: SessionId) -> usize {
+        let mut vacated = Vec::new();
+        for (id, slot) in &mut self.slots {
+            if let Some((session, epoch)) = slot.life.owner().filter(|(session, _)| *session == lost) {
+                slot.life = Life::Fencing { session, epoch };
+                // At-least-once: there is nothing to shut out, so the fence is passed within this entry.
+                slot.life = Life::Unassigned(Vacancy::Lost);
+                vacated.push(id.clone());
+            }
+        }
+        for id in &vacated {
+            self.drop_unwanted(&id.route, &id.topic);
+        }
+        vacated.len()
+    }
+}
+
+fn gone() -> Wish {
+    Wish::Stop(Cause::Removed, Reason::Waiting { text: "it is being removed".into() })
+}
+
+fn wrong_life(id: &RoutePartition, life: Life) -> Rejection {
+    let found = match life.owner() {
+        Some((session, epoch)) => format!("{} (session {session}, epoch {epoch})", life.name()),
+        None => life.name().to_owned(),
+    };
+    Rejection::WrongLife { partition: id.clone(), found }
+}

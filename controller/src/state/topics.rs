@@ -1,0 +1,379 @@
+//! Replicated topics: what operators want, what Kafka was seen to have.
+//!
+//! ```text
+//!             Finding::Waiting(reason)            Finding::Ready
+//!   (no facts, waiting)  ------------------------------>  (facts, not waiting): active
+//!          ^                                                  |  Finding::Waiting: facts stay, what runs goes on,
+//!          |  AddTopic, first report                          v  nothing is granted anew
+//!                                                         (facts, waiting)
+//! ```
+//!
+//! A pause is an operator's, durable, and independent of all that. A grant never changes under one epoch: when a
+//! report brings other topic ids, the partitions that run are released, and granted again with the new ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::ids::{Epoch, Partition, RouteName, RoutePartition, TopicId, TopicName};
+use common::offsets::StartPosition;
+use common::reason::Reason;
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use super::command::{Finding, TopicReport};
+use super::events::{EventKind, NewEvent, Stamp};
+use super::outcome::{Effect, Rejection};
+use super::routes::Route;
+use super::slots::{Life, Slot, Vacancy};
+
+/// One topic on a route.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Topic {
+    /// The topic that is written.
+    pub target: TopicName,
+    /// Whether it was added by name, so that it stays without matching the route's filter.
+    pub by_name: bool,
+    /// Where its partitions begin, if an operator said so.
+    pub start: Option<StartPosition>,
+    /// Whether an operator paused it as a whole.
+    pub paused: bool,
+    /// The partitions an operator paused.
+    pub paused_partitions: BTreeSet<Partition>,
+    /// What both clusters were seen to have; `None` until both had it.
+    pub facts: Option<TopicFacts>,
+    /// Why nothing of it is granted anew.
+    pub waiting: Option<Reason>,
+    /// Why the source's further partitions are not copied, if it has more than the target.
+    pub beyond: Option<Reason>,
+    /// Whether it goes as soon as its partitions are released.
+    pub leaving: bool,
+}
+
+/// What both clusters have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TopicFacts {
+    /// The source topic's id.
+    pub source_topic_id: TopicId,
+    /// The target topic's id.
+    pub target_topic_id: TopicId,
+    /// How many partitions can be copied: as many as both have.
+    pub partitions: u32,
+}
+
+/// What is known of a partition that is new to the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PartitionFacts {
+    /// The epoch of its stored offset, zero without one. The first grant goes above it.
+    pub stored_epoch: Epoch,
+    /// Where it begins if no offset is stored.
+    pub start: StartPosition,
+}
+
+/// A topic in one word and a reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TopicState {
+    /// Its partitions are copied.
+    Active,
+    /// It waits for a fact or for an operator.
+    Waiting(Reason),
+    /// An operator paused it, or its route.
+    Paused,
+    /// It goes as soon as its partitions are released.
+    Leaving,
+}
+
+impl State {
+    /// The state of a topic.
+    pub fn topic_state(&self, route: &RouteName, name: &TopicName) -> Option<TopicState> {
+        let topic = self.topics.get(&(route.clone(), name.clone()))?;
+        let route = self.routes.get(route).expect("C4: a topic's route is known");
+        Some(match &topic.waiting {
+            _ if topic.leaving => TopicState::Leaving,
+            _ if topic.paused || route.paused => TopicState::Paused,
+            Some(reason) => TopicState::Waiting(reason.clone()),
+            None if topic.facts.is_none() => TopicState::Waiting(Reason::Waiting { text: "not looked at yet".into() }),
+            None => TopicState::Active,
+        })
+    }
+
+    /// The topics of one route, by source name.
+    pub fn topics_of(&self, route: &RouteName) -> impl Iterator<Item = (&TopicName, &Topic)> {
+        // "-" sorts first among the characters a name can have.
+        let first = TopicName::new("-").expect("legal");
+        let of_route = move |entry: &(&(RouteName, TopicName), &Topic)| entry.0.0 == *route;
+        self.topics.range((route.clone(), first)..).take_while(of_route).map(|((_, name), topic)| (name, topic))
+    }
+
+    /// The slots of one topic, by partition.
+    pub fn slots_of(&self, route: &RouteName, topic: &TopicName) -> impl Iterator<Item = (&RoutePartition, &Slot)> {
+        let at = |partition| RoutePartition { route: route.clone(), topic: topic.clone(), partition };
+        self.slots.range(at(Partition(0))..=at(Partition(u32::MAX)))
+    }
+
+    pub(super) fn topic_mut(&mut self, route: &RouteName, topic: &TopicName) -> &mut Topic {
+        self.topics.get_mut(&(route.clone(), topic.clone())).expect("the caller looked it up")
+    }
+
+    fn topic(&self, route: &RouteName, topic: &TopicName) -> Result<&Topic, Rejection> {
+        if !self.routes.contains_key(route) {
+            return Err(Rejection::UnknownRoute(route.clone()));
+        }
+        let unknown = || Rejection::UnknownTopic { route: route.clone(), topic: topic.clone() };
+        self.topics.get(&(route.clone(), topic.clone())).ok_or_else(unknown)
+    }
+
+    /// The row of a topic, made if it is new.
+    fn topic_or_new(&mut self, route: &RouteName, name: &TopicName, target: TopicName) -> &mut Topic {
+        let sources = &mut self.routes.get_mut(route).expect("the caller looked it up").sources;
+        self.topics.entry((route.clone(), name.clone())).or_insert_with(|| {
+            sources.insert(target.clone(), name.clone());
+            Topic::new(target)
+        })
+    }
+
+    /// Adds a topic by name. The same again changes nothing; one that is leaving stays after all.
+    pub(super) fn add_topic(
+        &mut self,
+        stamp: &Stamp,
+        route: RouteName,
+        name: TopicName,
+        target: TopicName,
+        start: Option<StartPosition>,
+    ) -> Result<Effect, Rejection> {
+        let known = self.routes.get(&route).ok_or_else(|| Rejection::UnknownRoute(route.clone()))?;
+        if known.leaving {
+            return Err(Rejection::RouteLeaving(route));
+        }
+        let key = (route.clone(), name.clone());
+        match self.topics.get(&key) {
+            Some(topic) if topic.target != target || (start.is_some() && topic.start != start) => {
+                return Err(Rejection::TopicDiffers { route, topic: name });
+            }
+            Some(topic) if topic.by_name && !topic.leaving => return Ok(Effect::Exists),
+            Some(_) => {}
+            None => check_target(known, &target)?,
+        }
+        let text = format!("topic {name} added to route {route}");
+        self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_topic(&route, &name));
+        self.routes.get_mut(&route).expect("looked up above").removed_topics.remove(&name);
+        let topic = self.topic_or_new(&route, &name, target);
+        topic.by_name = true;
+        topic.start = start.or(topic.start);
+        if topic.leaving {
+            // Some of its slots are gone already: it begins again with the next report.
+            topic.leaving = false;
+            topic.facts = None;
+            self.release_all(stamp, &route, &name, "its topic was removed and added again");
+        }
+        Ok(Effect::Done)
+    }
+
+    /// Lets a topic go once its partitions are released.
+    pub(super) fn remove_topic(&mut self, stamp: &Stamp, route: &RouteName, name: &TopicName) -> Result<Effect, Rejection> {
+        if self.topic(route, name)?.leaving {
+            return Ok(Effect::Exists);
+        }
+        let text = format!("topic {name} removed from route {route}");
+        self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_topic(route, name));
+        self.routes.get_mut(route).expect("looked up above").removed_topics.insert(name.clone());
+        self.topic_mut(route, name).leaving = true;
+        self.drop_unwanted(route, name);
+        Ok(Effect::Done)
+    }
+
+    /// Pauses or resumes a topic or one partition of it. Resuming the topic resumes its partitions too.
+    pub(super) fn set_topic_paused(
+        &mut self,
+        stamp: &Stamp,
+        (route, name): (&RouteName, &TopicName),
+        partition: Option<Partition>,
+        pause: Option<&str>,
+    ) -> Result<Effect, Rejection> {
+        let before = self.topic(route, name)?;
+        let mut after = before.clone();
+        match (partition, pause) {
+            (None, Some(_)) => after.paused = true,
+            (None, None) => {
+                after.paused = false;
+                after.paused_partitions.clear();
+            }
+            (Some(partition), pause) => {
+                let id = RoutePartition { route: route.clone(), topic: name.clone(), partition };
+                if !self.slots.contains_key(&id) {
+                    return Err(Rejection::UnknownPartition(id));
+                }
+                if pause.is_some() {
+                    after.paused_partitions.insert(partition);
+                } else {
+                    after.paused_partitions.remove(&partition);
+                }
+            }
+        }
+        if *before == after {
+            return Ok(Effect::Exists);
+        }
+        *self.topic_mut(route, name) = after;
+        let what = match partition {
+            Some(partition) => format!("partition {partition} of topic {name}"),
+            None => format!("topic {name}"),
+        };
+        let text = pause.map_or_else(|| format!("{what} resumed"), |reason| format!("{what} paused: {reason}"));
+        let mut event = NewEvent::new(EventKind::Pause, text).on_topic(route, name);
+        event.partition = partition;
+        self.events.record(stamp, event);
+        Ok(Effect::Done)
+    }
+
+    /// Takes over what a look at Kafka found of one topic.
+    pub(super) fn report_topic(&mut self, stamp: &Stamp, report: TopicReport) -> Result<(), Rejection> {
+        let TopicReport { route, incarnation, topic: name, target, finding } = report;
+        let known = self.routes.get(&route).filter(|known| known.incarnation == incarnation);
+        let known = known.ok_or_else(|| Rejection::UnknownRoute(route.clone()))?;
+        let key = (route.clone(), name.clone());
+        let topic = self.topics.get(&key);
+        if known.leaving || known.removed_topics.contains(&name) || topic.is_some_and(|topic| topic.leaving) {
+            return Err(Rejection::TopicRemoved { route, topic: name });
+        }
+        if topic.is_none() {
+            check_target(known, &target)?;
+        }
+        if let Finding::Ready { facts, new_partitions, .. } = &finding {
+            self.check_facts(&route, &name, topic.and_then(|topic| topic.facts), facts, new_partitions)?;
+        }
+        let topic = self.topic_or_new(&route, &name, target);
+        match finding {
+            Finding::Waiting(reason) => {
+                if topic.waiting.replace(reason.clone()) != Some(reason.clone()) {
+                    let text = format!("topic {name} waits: {reason}");
+                    let event = NewEvent::new(EventKind::Pause, text).on_topic(&route, &name).because(reason);
+                    self.events.record(stamp, event);
+                }
+            }
+            Finding::Ready { facts, new_partitions, beyond } => {
+                let waited = topic.waiting.take().is_some();
+                let news = beyond.clone().filter(|_| topic.beyond != beyond);
+                topic.beyond = beyond;
+                let before = topic.facts.replace(facts);
+                if waited {
+                    let text = format!("topic {name} no longer waits");
+                    self.events.record(stamp, NewEvent::new(EventKind::Pause, text).on_topic(&route, &name));
+                }
+                if let Some(reason) = news {
+                    let text = format!("only {} partitions of topic {name} are copied: {reason}", facts.partitions);
+                    let event = NewEvent::new(EventKind::Pause, text).on_topic(&route, &name).because(reason);
+                    self.events.record(stamp, event);
+                }
+                if before.is_some_and(|before| before.ids() != facts.ids()) {
+                    self.release_all(stamp, &route, &name, "its topic was created again");
+                }
+                self.add_slots(&route, &name, facts.partitions, &new_partitions);
+                self.drop_unwanted(&route, &name);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_facts(
+        &self,
+        route: &RouteName,
+        name: &TopicName,
+        known: Option<TopicFacts>,
+        facts: &TopicFacts,
+        new_partitions: &BTreeMap<Partition, PartitionFacts>,
+    ) -> Result<(), Rejection> {
+        if let Some(known) = known.filter(|known| known.ids() == facts.ids() && known.partitions > facts.partitions) {
+            let (known, found) = (known.partitions, facts.partitions);
+            return Err(Rejection::Shrunk { route: route.clone(), topic: name.clone(), known, found });
+        }
+        for partition in (0..facts.partitions).map(Partition) {
+            let id = RoutePartition { route: route.clone(), topic: name.clone(), partition };
+            if !new_partitions.contains_key(&partition) && !self.slots.contains_key(&id) {
+                return Err(Rejection::IncompleteReport { route: route.clone(), topic: name.clone(), partition });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back every grant of a topic that is no longer the one it was.
+    fn release_all(&mut self, stamp: &Stamp, route: &RouteName, topic: &TopicName, why: &str) {
+        let ids: Vec<RoutePartition> = self.slots_of(route, topic).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            let slot = self.slots.get_mut(&id).expect("just listed");
+            if let Life::Assigned { session, epoch } = slot.life {
+                slot.life = Life::Releasing { session, epoch, since: stamp.revision };
+                let text = format!("{id} is released by {session}: {why}");
+                self.events.record(stamp, NewEvent::new(EventKind::Move, text).on_partition(&id));
+            }
+        }
+    }
+
+    fn add_slots(
+        &mut self,
+        route: &RouteName,
+        topic: &TopicName,
+        partitions: u32,
+        new_partitions: &BTreeMap<Partition, PartitionFacts>,
+    ) {
+        let floor = self.routes.get(route).expect("C4: a topic's route is known").epoch_floor;
+        for (&partition, facts) in new_partitions.iter().filter(|(partition, _)| partition.0 < partitions) {
+            let id = RoutePartition { route: route.clone(), topic: topic.clone(), partition };
+            let unassigned =
+                || Slot { epoch: floor, life: Life::Unassigned(Vacancy::New), start: facts.start };
+            let slot = self.slots.entry(id).or_insert_with(unassigned);
+            slot.epoch = slot.epoch.max(facts.stored_epoch);
+        }
+    }
+
+    /// Drops the unassigned slots that a leaving topic or a smaller one no longer has, then the topic itself and its
+    /// route if nothing keeps them. Their epochs become the route's floor.
+    pub(super) fn drop_unwanted(&mut self, route: &RouteName, name: &TopicName) {
+        let key = (route.clone(), name.clone());
+        let Some(topic) = self.topics.get(&key) else { return };
+        let keeps = if topic.leaving { 0 } else { topic.facts.map_or(0, |facts| facts.partitions) };
+        let leaving = topic.leaving;
+        let unwanted = |(id, slot): &(&RoutePartition, &Slot)| {
+            id.partition.0 >= keeps && matches!(slot.life, Life::Unassigned(_))
+        };
+        let gone: Vec<RoutePartition> = self.slots_of(route, name).filter(unwanted).map(|(id, _)| id.clone()).collect();
+        for id in gone {
+            let slot = self.slots.remove(&id).expect("just listed");
+            let floor = &mut self.routes.get_mut(route).expect("C4: a topic's route is known").epoch_floor;
+            *floor = slot.epoch.max(*floor);
+        }
+        if leaving && self.slots_of(route, name).next().is_none() {
+            let topic = self.topics.remove(&key).expect("looked up above");
+            self.routes.get_mut(route).expect("C4: a topic's route is known").sources.remove(&topic.target);
+            self.drop_if_empty(route);
+        }
+    }
+}
+
+/// A target topic has one writer on a route.
+fn check_target(route: &Route, target: &TopicName) -> Result<(), Rejection> {
+    match route.sources.get(target) {
+        Some(other) => Err(Rejection::TargetTaken { target: target.clone(), other: other.clone() }),
+        None => Ok(()),
+    }
+}
+
+impl Topic {
+    fn new(target: TopicName) -> Self {
+        Self {
+            target,
+            by_name: false,
+            start: None,
+            paused: false,
+            paused_partitions: BTreeSet::new(),
+            facts: None,
+            waiting: None,
+            beyond: None,
+            leaving: false,
+        }
+    }
+}
+
+impl TopicFacts {
+    /// Which topics are meant.
+    pub fn ids(&self) -> (TopicId, TopicId) {
+        (self.source_topic_id, self.target_topic_id)
+    }
+}
