@@ -31,6 +31,11 @@ pub trait Sink: Send {
     /// Records queued or sent, whose delivery has not been served.
     fn outstanding(&self) -> usize;
 
+    /// Whether batches are compressed, so that the size of one is not known before it is made.
+    fn compresses(&self) -> bool {
+        false
+    }
+
     /// Throws away everything queued or in flight: each such record is served as `Purged`, though it may have been
     /// written. The sink is of no more use for new records.
     fn purge(&mut self);

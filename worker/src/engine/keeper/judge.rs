@@ -1,0 +1,132 @@
+//! What a stored offset means for the owner that looks at it. Pure: the rules of claims and of keeping, in one place.
+
+use common::identity::{Identity, StoredBy, StoredOffset};
+use common::offsets::{Position, StartPosition};
+use common::reason::{Reason, Side};
+
+/// What a claim starts from.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Start {
+    /// A known offset.
+    At(Position),
+    /// An offset to be looked up at the source.
+    LookUp(StartPosition),
+}
+
+/// Where a claim by `mine` starts, or why it can't be made.
+pub(super) fn claim(
+    mine: &Identity,
+    stored: Option<&StoredOffset>,
+    start: StartPosition,
+    accept_foreign: bool,
+) -> Result<Start, Reason> {
+    let Some(stored) = stored else { return Ok(Start::LookUp(start)) };
+    superseded(mine, stored)?;
+    match mine.mismatch(&stored.stored_by) {
+        None => Ok(Start::At(stored.position)),
+        Some(reason) if !accept_foreign => Err(reason),
+        // Offsets of a topic that is gone say nothing about the one that has its name now.
+        Some(Reason::TopicRecreated { side: Side::Source, .. }) => Ok(Start::LookUp(StartPosition::Earliest)),
+        Some(_) => Ok(Start::At(stored.position)),
+    }
+}
+
+/// Whether an owner that keeps its floor has to store it, or why it must not. `due` says that it has to be stored even
+/// if it stands there already, so that the group does not forget it.
+pub(super) fn keep(mine: &Identity, stored: Option<&StoredOffset>, floor: Position, due: bool) -> Result<bool, Reason> {
+    let Some(stored) = stored else { return Ok(true) };
+    superseded(mine, stored)?;
+    // An offset under a lower pair is a late commit of somebody who lost the partition: it is stored over.
+    Ok(due || stored.owner() != Some(mine.owner) || stored.position.next_offset != floor.next_offset)
+}
+
+/// A greater pair means that somebody took over.
+fn superseded(mine: &Identity, stored: &StoredOffset) -> Result<(), Reason> {
+    match &stored.stored_by {
+        StoredBy::Us(theirs) if theirs.owner > mine.owner => {
+            Err(Reason::Superseded { epoch: theirs.owner.epoch, session: Some(theirs.owner.session) })
+        }
+        StoredBy::Us(_) | StoredBy::OtherTool | StoredBy::Unreadable(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::identity::Owner;
+    use common::ids::{Epoch, FleetId, Revision, SessionId, TopicId};
+    use common::offsets::NextOffset;
+
+    use super::*;
+
+    fn id(number: u128) -> TopicId {
+        TopicId(uuid::Uuid::from_u128(number))
+    }
+
+    fn identity(epoch: u64, session: u128) -> Identity {
+        Identity {
+            fleet: FleetId::new("f").expect("legal"),
+            route_incarnation: Revision(1),
+            source_topic_id: id(1),
+            target_topic_id: id(2),
+            owner: Owner { epoch: Epoch(epoch), session: SessionId::from_number(session) },
+        }
+    }
+
+    fn stored(next: i64, by: Identity) -> StoredOffset {
+        StoredOffset { position: Position::at(NextOffset(next)), stored_by: StoredBy::Us(by) }
+    }
+
+    const EARLIEST: StartPosition = StartPosition::Earliest;
+
+    #[test]
+    fn a_claim_goes_on_where_the_last_owner_stood() {
+        let start = claim(&identity(2, 1), Some(&stored(40, identity(1, 9))), EARLIEST, false);
+        assert_eq!(start, Ok(Start::At(Position::at(NextOffset(40)))));
+    }
+
+    #[test]
+    fn a_claim_without_an_offset_looks_its_start_up() {
+        assert_eq!(claim(&identity(1, 1), None, StartPosition::Latest, false), Ok(Start::LookUp(StartPosition::Latest)));
+    }
+
+    #[test]
+    fn a_claim_under_a_stored_greater_pair_is_refused() {
+        for (epoch, session) in [(3, 1), (2, 2)] {
+            let refused = claim(&identity(2, 1), Some(&stored(40, identity(epoch, session))), EARLIEST, true);
+            assert!(matches!(refused, Err(Reason::Superseded { .. })), "{epoch} {session}");
+        }
+    }
+
+    #[test]
+    fn a_recreated_source_is_claimed_only_on_request_and_then_from_its_start() {
+        let mut before = identity(1, 1);
+        before.source_topic_id = id(7);
+        let refused = claim(&identity(2, 1), Some(&stored(40, before.clone())), EARLIEST, false);
+        assert!(matches!(refused, Err(Reason::TopicRecreated { side: Side::Source, .. })));
+        let accepted = claim(&identity(2, 1), Some(&stored(40, before)), StartPosition::Latest, true);
+        assert_eq!(accepted, Ok(Start::LookUp(EARLIEST)));
+    }
+
+    #[test]
+    fn a_recreated_target_is_claimed_only_on_request_and_then_goes_on() {
+        let mut before = identity(1, 1);
+        before.target_topic_id = id(7);
+        let refused = claim(&identity(2, 1), Some(&stored(40, before.clone())), EARLIEST, false);
+        assert!(matches!(refused, Err(Reason::TopicRecreated { side: Side::Target, .. })));
+        let accepted = claim(&identity(2, 1), Some(&stored(40, before)), EARLIEST, true);
+        assert_eq!(accepted, Ok(Start::At(Position::at(NextOffset(40)))));
+    }
+
+    #[test]
+    fn a_floor_is_stored_when_it_moved_when_due_and_over_a_lower_pair() {
+        let floor = Position::at(NextOffset(40));
+        let mine = identity(2, 5);
+        assert_eq!(keep(&mine, Some(&stored(40, mine.clone())), floor, false), Ok(false));
+        assert_eq!(keep(&mine, Some(&stored(40, mine.clone())), floor, true), Ok(true));
+        assert_eq!(keep(&mine, Some(&stored(39, mine.clone())), floor, false), Ok(true));
+        assert_eq!(keep(&mine, None, floor, false), Ok(true));
+        assert_eq!(keep(&mine, Some(&stored(40, identity(1, 9))), floor, false), Ok(true), "lower epoch");
+        assert_eq!(keep(&mine, Some(&stored(40, identity(2, 4))), floor, false), Ok(true), "older session");
+        assert!(keep(&mine, Some(&stored(40, identity(2, 6))), floor, false).is_err(), "newer session");
+    }
+}

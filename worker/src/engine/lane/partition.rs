@@ -1,0 +1,185 @@
+//! One partition of a lane: where it stands and what it may do next.
+//!
+//! ```text
+//!            Claimed             refused, denied, missing …
+//! Claiming ----------> Copying ------------------------------> Held
+//!    |  ^ obstacle gone   |  ^                                   |
+//!    v  |                 |  | nothing outstanding: read again   |
+//!   Held                  v  |                   mended          |
+//!                      Rewinding <-------------------------------+
+//!                         |
+//!                         +--> Held, if the source no longer has what comes next
+//!
+//! stop, in any stage: read no more; nothing outstanding -> store the floor -> Released
+//! ```
+//!
+//! Invariant: only a partition that is `Copying` is assigned at the source, and it becomes `Copying` only with nothing
+//! outstanding.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::assignment::{Grant, Phase, Progress};
+use common::offsets::{LeaderEpoch, NextOffset, Position};
+use common::reason::Reason;
+use tokio::time::Instant;
+
+use crate::engine::lane::hold::Hold;
+use crate::engine::lane::in_flight::InFlight;
+use crate::engine::ledger::SourceRange;
+use crate::engine::limits::Limits;
+
+/// Where a partition stands.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Its start is being found. The reason says why it takes long, if it does.
+    Claiming(Option<Reason>),
+    /// It is read and written.
+    Copying,
+    /// It will be read again from its floor once nothing is outstanding.
+    Rewinding {
+        /// Whether the source refused the position: then what it holds must be looked up first.
+        lost: Option<Lost>,
+    },
+    /// It stands still.
+    Held(Hold),
+    /// It is let go: nothing of it can be written or stored any more.
+    Released,
+}
+
+/// How the source refused a position.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lost {
+    /// The offset is not there.
+    OutOfRange,
+    /// The log before it is another one.
+    Truncated,
+}
+
+/// A partition of a lane.
+#[derive(Debug)]
+pub(super) struct LanePartition {
+    pub grant: Arc<Grant>,
+    pub stage: Stage,
+    pub flight: InFlight,
+    pub stored: Option<NextOffset>,
+    pub limits: Limits,
+    pub range: Option<SourceRange>,
+    /// Set once it is to be released; past the deadline what is outstanding is thrown away.
+    pub stop_by: Option<Instant>,
+    /// Whether the source was told to keep its records back, since the target takes none of them.
+    pub kept_back: bool,
+    /// When a record last arrived, or was produced while none was outstanding.
+    pub last_arrival: Instant,
+    /// How often it was held since a record last arrived.
+    pub attempts: u32,
+    pub records: u64,
+    pub bytes: u64,
+    last_timestamp_ms: Option<i64>,
+}
+
+/// Memory that a record in flight takes beside its bytes: librdkafka's message (about 200 bytes in 2.12), the
+/// allocator's share, and our entry.
+pub(super) const RECORD_OVERHEAD_BYTES: usize = 256;
+
+impl LanePartition {
+    pub(super) fn new(grant: Arc<Grant>, now: Instant) -> Self {
+        Self {
+            grant,
+            stage: Stage::Claiming(None),
+            flight: InFlight::new(Position::at(NextOffset::ZERO)),
+            stored: None,
+            limits: Limits::NONE,
+            range: None,
+            stop_by: None,
+            kept_back: false,
+            last_arrival: now,
+            attempts: 0,
+            records: 0,
+            bytes: 0,
+            last_timestamp_ms: None,
+        }
+    }
+
+    /// Its claim stands at `position`.
+    pub(super) fn claimed(&mut self, position: Position, limits: Limits) {
+        self.flight = InFlight::new(position);
+        self.stored = Some(position.next_offset);
+        self.limits = limits;
+        self.stage = Stage::Rewinding { lost: None };
+    }
+
+    /// A record was produced. `payload` is its size in bytes.
+    pub(super) fn produced(
+        &mut self,
+        offset: i64,
+        leader_epoch: Option<LeaderEpoch>,
+        timestamp_ms: Option<i64>,
+        payload: usize,
+        now: Instant,
+    ) {
+        if self.flight.outstanding() == 0 {
+            self.last_arrival = now;
+        }
+        let weight = u32::try_from(payload + RECORD_OVERHEAD_BYTES).expect("a record is smaller than 4 GiB");
+        self.flight.begin(offset, leader_epoch, weight);
+        self.last_timestamp_ms = timestamp_ms.or(self.last_timestamp_ms);
+    }
+
+    /// A record has arrived.
+    pub(super) fn arrived(&mut self, offset: i64, now: Instant) {
+        let before = self.flight.bytes();
+        self.flight.ack(offset);
+        self.records += 1;
+        self.bytes += (before - self.flight.bytes() - RECORD_OVERHEAD_BYTES) as u64;
+        self.last_arrival = now;
+        self.attempts = 0;
+    }
+
+    /// Stands still from now on.
+    pub(super) fn hold(&mut self, hold: Hold) {
+        self.attempts += 1;
+        self.stage = Stage::Held(hold);
+    }
+
+    /// Whether it is assigned at the source.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.stage, Stage::Copying) && self.stop_by.is_none()
+    }
+
+    /// Whether only its last floor is to be stored before it is released.
+    pub(super) fn is_drained(&self) -> bool {
+        self.stop_by.is_some() && self.flight.outstanding() == 0
+    }
+
+    /// What it is doing, as an inventory says it.
+    pub(super) fn phase(&self) -> Phase {
+        match (&self.stage, self.stop_by) {
+            (Stage::Held(hold), None) => Phase::Held(hold.reason.clone()),
+            (Stage::Claiming(Some(reason)), None) => Phase::Held(reason.clone()),
+            (Stage::Claiming(None), None) => Phase::Claiming,
+            (Stage::Copying | Stage::Rewinding { .. }, None) => Phase::Copying,
+            (_, Some(_)) | (Stage::Released, None) => Phase::Draining,
+        }
+    }
+
+    /// How far it is. `now_ms` is the wall clock.
+    pub(super) fn progress(&self, now_ms: i64) -> Progress {
+        let claimed = self.stored.is_some();
+        let next_offset = claimed.then_some(self.flight.floor().next_offset);
+        let source_end = self.range.map(|range| range.last_stable);
+        let behind = matches!((next_offset, source_end), (Some(next), Some(end)) if next < end);
+        let age_ms = self.last_timestamp_ms.map_or(0, |last| now_ms.saturating_sub(last).max(0));
+        Progress {
+            partition: self.grant.partition.clone(),
+            epoch: self.grant.epoch,
+            next_offset,
+            stored_offset: self.stored,
+            source_end,
+            source_high_watermark: self.range.map(|range| range.high_watermark),
+            lag_time: if behind { Duration::from_millis(age_ms.unsigned_abs()) } else { Duration::ZERO },
+            records: self.records,
+            bytes: self.bytes,
+        }
+    }
+}

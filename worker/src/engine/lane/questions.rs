@@ -1,0 +1,194 @@
+//! When a lane asks its ledger, what it asks, and what it makes of the answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::reason::Reason;
+use kafka::record::Slot;
+use kafka::source::Source;
+use tokio::time::Instant;
+
+use crate::crash_point;
+use crate::engine::lane::partition::{LanePartition, Lost, Stage};
+use crate::engine::lane::{Lane, Now};
+use crate::engine::ledger::{Answer, Ask, Ledger, Question, Verdict};
+use crate::engine::limits::Limits;
+
+/// How soon a claim is asked again that was not answered, and a last floor that could not be stored.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The open questions, and when the next are due.
+#[derive(Debug)]
+pub(super) struct Open {
+    /// When the open questions were asked; `None` when none are open.
+    asked: Option<Instant>,
+    /// When floors are to be stored next.
+    keep_due: Instant,
+    /// When urgent questions (claims, last floors, lost positions) may be asked next.
+    urgent_due: Instant,
+}
+
+impl Open {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { asked: None, keep_due: now, urgent_due: now }
+    }
+
+    /// Whether the ledger may still be storing something for the lane.
+    pub(super) fn is_open(&self) -> bool {
+        self.asked.is_some()
+    }
+}
+
+impl Lane {
+    /// Asks about all partitions when floors are due, or only about those that wait for an answer.
+    pub(super) fn ask(&mut self, now: Now, ledger: &mut impl Ledger) {
+        let open = &self.questions;
+        if open.asked.is_some() || now.instant < open.urgent_due.min(open.keep_due) {
+            return;
+        }
+        let all = now.instant >= open.keep_due;
+        let due = |(slot, partition): (Slot, &mut LanePartition)| {
+            let (ask, urgent) = match &partition.stage {
+                Stage::Claiming(_) if partition.stop_by.is_some() => return None,
+                Stage::Claiming(_) => (Ask::Claim, true),
+                Stage::Held(hold) if !hold.may_store() => return None,
+                Stage::Rewinding { lost: Some(_) } if partition.flight.outstanding() > 0 => return None,
+                Stage::Rewinding { lost: Some(_) } => (Ask::Keep(partition.flight.floor()), true),
+                Stage::Copying | Stage::Rewinding { lost: None } | Stage::Held(_) => {
+                    (Ask::Keep(partition.flight.floor()), partition.is_drained())
+                }
+                Stage::Released => return None,
+            };
+            let fresh_limits = matches!(&partition.stage, Stage::Held(hold) if hold.needs_fresh_limits());
+            (all || urgent).then(|| Question { slot, grant: partition.grant.clone(), ask, fresh_limits })
+        };
+        let questions: Vec<Question> = self.entries().filter_map(due).collect();
+        if all {
+            self.questions.keep_due = now.instant + self.bounds.commit_interval;
+        }
+        self.questions.urgent_due = self.questions.keep_due;
+        if !questions.is_empty() {
+            self.questions.asked = Some(now.instant);
+            ledger.ask(questions);
+        }
+    }
+
+    /// Urgent questions are due: something was started, stopped or lost.
+    pub(super) fn ask_soon(&mut self, at: Instant) {
+        self.questions.urgent_due = self.questions.urgent_due.min(at);
+    }
+
+    /// Takes in the answers, if they are there.
+    pub(super) fn hear(&mut self, now: Now, source: &mut impl Source, ledger: &mut impl Ledger) {
+        let Some(asked) = self.questions.asked else { return };
+        let Some(answers) = ledger.answers() else { return };
+        self.questions.asked = None;
+        self.attention = true;
+        for answer in answers {
+            self.answer(answer, asked, now, source);
+        }
+    }
+
+    fn answer(&mut self, answer: Answer, asked: Instant, now: Now, source: &mut impl Source) {
+        let Answer { slot, grant, verdict, limits, range } = answer;
+        let asked_about = |partition: &&mut LanePartition| Arc::ptr_eq(&partition.grant, &grant);
+        let Some(partition) = self.partitions[usize::from(slot.0)].as_mut().filter(asked_about) else { return };
+        let limits_before = partition.limits;
+        partition.limits = limits.unwrap_or(partition.limits);
+        partition.range = range.or(partition.range);
+        let limits = partition.limits;
+        let claiming = matches!(partition.stage, Stage::Claiming(_));
+        match verdict {
+            Verdict::Claimed(position) => {
+                crash_point::pass("after-claim");
+                partition.claimed(position, limits);
+                self.changed = true;
+            }
+            Verdict::Stored(next_offset) => {
+                partition.stored = Some(next_offset);
+                self.all_is_well(slot, asked, now, source);
+            }
+            Verdict::Obstacle(reason) if claiming => self.claim_waits(slot, reason, now),
+            Verdict::Unanswered(reason) if claiming => self.claim_waits(slot, reason, now),
+            Verdict::Obstacle(reason) => self.obstacle(slot, reason, now, source),
+            Verdict::Unanswered(reason) => {
+                tracing::debug!(partition = %partition.grant.partition, %reason, "offset not stored, asking again");
+                self.ask_soon(now.instant + ASK_AGAIN);
+                return;
+            }
+        }
+        if limits != limits_before {
+            self.fit_batches(limits);
+        }
+    }
+
+    /// Both topics are in order and the floor is stored.
+    fn all_is_well(&mut self, slot: Slot, asked: Instant, now: Now, source: &mut impl Source) {
+        let partition = self.partition_mut(slot);
+        if partition.is_drained() {
+            partition.stage = Stage::Released;
+            self.changed = true;
+            return;
+        }
+        match &partition.stage {
+            Stage::Held(hold) if asked >= hold.since => {
+                if hold.mended(&partition.limits, true, now.instant, now.wall_ms) {
+                    tracing::info!(partition = %partition.grant.partition, reason = %hold.reason, "goes on");
+                    partition.stage = Stage::Rewinding { lost: None };
+                    self.changed = true;
+                }
+            }
+            Stage::Rewinding { lost: Some(lost) } => {
+                let (lost, next) = (*lost, partition.flight.floor().next_offset);
+                let Some(range) = partition.range else { return self.ask_soon(now.instant + ASK_AGAIN) };
+                let reason = match lost {
+                    Lost::Truncated => Reason::Truncated { next, diverges_at: range.last_stable },
+                    Lost::OutOfRange if next < range.start || next > range.high_watermark => {
+                        Reason::OutOfRange { next, log_start: range.start, log_end: range.high_watermark }
+                    }
+                    Lost::OutOfRange => {
+                        partition.stage = Stage::Rewinding { lost: None };
+                        return;
+                    }
+                };
+                self.hold(slot, reason, None, now, source);
+            }
+            _ => {}
+        }
+    }
+
+    /// A claim can't be made now. What heals is asked again.
+    fn claim_waits(&mut self, slot: Slot, reason: Reason, now: Now) {
+        let partition = self.partition_mut(slot);
+        let heals = reason.heals();
+        if !matches!(&partition.stage, Stage::Claiming(Some(known)) if *known == reason) {
+            tracing::warn!(partition = %partition.grant.partition, epoch = %partition.grant.epoch, %reason, "waits");
+            self.changed = true;
+        }
+        let partition = self.partition_mut(slot);
+        match heals {
+            true => partition.stage = Stage::Claiming(Some(reason)),
+            false => partition.hold(super::Hold {
+                reason,
+                since: now.instant,
+                record: None,
+                limits: Limits::NONE,
+                attempts: 0,
+            }),
+        }
+        self.ask_soon(now.instant + ASK_AGAIN);
+    }
+
+    /// Something stands in the way of a partition that was claimed.
+    fn obstacle(&mut self, slot: Slot, reason: Reason, now: Now, source: &mut impl Source) {
+        let partition = self.partition_mut(slot);
+        if partition.is_drained() {
+            partition.stage = Stage::Released;
+            self.changed = true;
+        } else if matches!(&partition.stage, Stage::Held(hold) if hold.reason == reason || !hold.reason.heals()) {
+            // known already, or a worse reason stands
+        } else {
+            self.hold(slot, reason, None, now, source);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The engine that copies record by record: up to so many lanes a route, and a keeper for each route.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use common::assignment::Grant;
+use common::config::RouteConfig;
+use common::ids::{RouteName, RoutePartition, SessionId};
+use kafka::clients::Clients;
+use kafka::error::Error;
+use tokio::time::Instant;
+
+use crate::engine::board::Board;
+use crate::engine::keeper::{Keeper, KeeperThread};
+use crate::engine::lane_thread::{LaneSetup, LaneThread};
+use crate::engine::{Engine, Status};
+
+/// Copies record by record.
+pub struct RecordEngine<C> {
+    clients: Arc<C>,
+    session: SessionId,
+    lanes_max: usize,
+    memory_bytes: usize,
+    board: Arc<Board>,
+    routes: Mutex<BTreeMap<RouteName, RouteLanes>>,
+}
+
+/// The lanes and the keeper of one route.
+struct RouteLanes {
+    keeper: KeeperThread,
+    lanes: Vec<LaneThread>,
+    /// Which lane has which partition.
+    homes: BTreeMap<RoutePartition, usize>,
+}
+
+impl<C: Clients> RecordEngine<C> {
+    /// An engine that acts for `session`, with up to `lanes_max` lanes a route that hold up to `memory_bytes` together.
+    pub fn new(clients: Arc<C>, session: SessionId, lanes_max: usize, memory_bytes: usize) -> Self {
+        let board = Arc::default();
+        Self { clients, session, lanes_max: lanes_max.max(1), memory_bytes, board, routes: Mutex::default() }
+    }
+
+    fn routes(&self) -> MutexGuard<'_, BTreeMap<RouteName, RouteLanes>> {
+        // A panic while it was held leaves at most a lane without a home, which is closed with its route.
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self, route: &RouteConfig) -> Result<RouteLanes, Error> {
+        let source = self.clients.admin(&route.source)?;
+        let target = self.clients.admin(&route.target)?;
+        let offsets = self.clients.offsets(&route.source, &route.group)?;
+        let keeper = KeeperThread::start(Keeper::new(route.clone(), self.session, source, target, offsets));
+        Ok(RouteLanes { keeper, lanes: Vec::new(), homes: BTreeMap::new() })
+    }
+}
+
+impl RouteLanes {
+    /// The lane with the fewest partitions; a new one as long as there may be more and none is empty.
+    fn roomiest(&self, lanes_max: usize) -> Option<usize> {
+        let mut counts = vec![0usize; self.lanes.len()];
+        for home in self.homes.values() {
+            counts[*home] += 1;
+        }
+        let (lane, count) = counts.iter().enumerate().min_by_key(|(_, count)| **count)?;
+        (*count == 0 || self.lanes.len() >= lanes_max).then_some(lane)
+    }
+}
+
+impl<C: Clients> Engine for RecordEngine<C> {
+    fn start(&self, route: &RouteConfig, grant: Grant) -> Result<(), Error> {
+        let mut routes = self.routes();
+        if !routes.contains_key(&route.name) {
+            routes.insert(route.name.clone(), self.open(route)?);
+        }
+        let lanes = routes.get_mut(&route.name).expect("just inserted");
+        lanes.homes.retain(|partition, _| self.board.has(partition));
+        let home = match lanes.roomiest(self.lanes_max) {
+            Some(home) => home,
+            None => {
+                let setup = LaneSetup {
+                    clients: self.clients.clone(),
+                    route: route.clone(),
+                    memory_bytes: self.memory_bytes / self.lanes_max,
+                    ledger: lanes.keeper.line(),
+                    board: self.board.clone(),
+                };
+                let home = lanes.lanes.len();
+                lanes.lanes.push(LaneThread::start(format!("lane-{}-{home}", route.name), setup)?);
+                home
+            }
+        };
+        self.board.started(&grant);
+        lanes.homes.insert(grant.partition.clone(), home);
+        lanes.lanes[home].give(grant);
+        Ok(())
+    }
+
+    fn stop(&self, partition: &RoutePartition, by: Instant) {
+        let routes = self.routes();
+        let Some(lanes) = routes.get(&partition.route) else { return };
+        if let Some(home) = lanes.homes.get(partition) {
+            self.board.stopping(partition);
+            lanes.lanes[*home].take(partition, by);
+        }
+    }
+
+    fn statuses(&self) -> Vec<Status> {
+        self.board.statuses()
+    }
+
+    async fn changed(&self) {
+        self.board.changed().await;
+    }
+
+    fn forget(&self, route: &RouteName) {
+        let Some(RouteLanes { keeper, lanes, .. }) = self.routes().remove(route) else { return };
+        for lane in lanes {
+            lane.join();
+        }
+        keeper.join();
+    }
+}

@@ -1,0 +1,127 @@
+//! Makes what runs here equal to what the leader wants here.
+//!
+//! Owns: the newest snapshot, and the way from it to starts and stops. Never does: obey a snapshot of another session or
+//! an older one (C8), start a partition that still runs under another epoch.
+
+pub mod plan;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::assignment::{Grant, Inventory, Phase, Progress, Running, Snapshot, Version};
+use common::config::RouteConfig;
+use common::ids::{RouteName, RoutePartition, SessionId};
+use common::reason::Reason;
+use tokio::time::Instant;
+
+use crate::engine::{Engine, Status};
+use crate::supervisor::plan::{RunningState, WorkPlan};
+
+/// How long a partition may take to finish what is in flight when it is released.
+pub const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Makes what runs equal to what is wanted.
+pub struct Supervisor<E> {
+    engine: Arc<E>,
+    session: SessionId,
+    applied: Version,
+    routes: BTreeMap<RouteName, RouteConfig>,
+    wanted: BTreeMap<RoutePartition, Grant>,
+    /// Wanted, but the engine can't start them, and why.
+    failed: BTreeMap<RoutePartition, Running>,
+}
+
+impl<E: Engine> Supervisor<E> {
+    /// A supervisor that wants nothing yet.
+    pub fn new(engine: Arc<E>, session: SessionId) -> Self {
+        Self {
+            engine,
+            session,
+            applied: Version::default(),
+            routes: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            failed: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a snapshot over, unless it is another session's or older than the applied one.
+    pub fn apply(&mut self, snapshot: &Snapshot, now: Instant) {
+        if snapshot.session != self.session || snapshot.version < self.applied {
+            tracing::warn!(session = %snapshot.session, revision = %snapshot.version.revision, "snapshot dropped: not ours, or older");
+            return;
+        }
+        self.applied = snapshot.version;
+        self.routes = snapshot.routes.iter().map(|route| (route.name.clone(), route.clone())).collect();
+        self.wanted = snapshot.grants.iter().map(|grant| (grant.partition.clone(), grant.clone())).collect();
+        self.reconcile(now);
+    }
+
+    /// Wants nothing any more: everything is released.
+    pub fn want_nothing(&mut self, now: Instant) {
+        self.wanted.clear();
+        self.reconcile(now);
+    }
+
+    /// Stops and starts what differs. To be called again whenever the engine changed, since a stop makes room for a start.
+    pub fn reconcile(&mut self, now: Instant) {
+        let running: BTreeMap<RoutePartition, RunningState> = self
+            .engine
+            .statuses()
+            .into_iter()
+            .map(|Status { running, stopping, .. }| (running.partition, RunningState { epoch: running.epoch, stopping }))
+            .collect();
+        let plan = WorkPlan::build(&running, &self.wanted);
+        if !plan.is_empty() && self.failed.is_empty() {
+            tracing::info!(revision = %self.applied.revision, "{plan}");
+        }
+        for (partition, _) in plan.stops {
+            self.engine.stop(&partition, now + RELEASE_TIMEOUT);
+        }
+        self.failed.clear();
+        for grant in plan.starts {
+            self.start(grant);
+        }
+        let idle = self.routes_without_work(&running);
+        for route in idle {
+            self.engine.forget(&route);
+        }
+    }
+
+    /// All that runs, as the leader is told it.
+    pub fn inventory(&self) -> Inventory {
+        let running = self.engine.statuses().into_iter().map(|status| status.running);
+        Inventory { applied: self.applied, running: running.chain(self.failed.values().cloned()).collect() }
+    }
+
+    /// How far each running partition is.
+    pub fn progress(&self) -> Vec<Progress> {
+        self.engine.statuses().into_iter().filter_map(|status| status.progress).collect()
+    }
+
+    /// Whether nothing can be written by this process any more.
+    pub fn is_idle(&self) -> bool {
+        self.engine.statuses().is_empty()
+    }
+
+    fn start(&mut self, grant: Grant) {
+        let (partition, epoch) = (grant.partition.clone(), grant.epoch);
+        let outcome = match self.routes.get(&partition.route) {
+            Some(route) => self.engine.start(route, grant).map_err(|error| error.text),
+            None => Err("the snapshot does not describe its route".to_owned()),
+        };
+        if let Err(text) = outcome {
+            tracing::error!(%partition, %epoch, error = text, "partition can't be started");
+            let phase = Phase::Held(Reason::Waiting { text });
+            self.failed.insert(partition.clone(), Running { partition, epoch, phase });
+        }
+    }
+
+    fn routes_without_work(&self, running: &BTreeMap<RoutePartition, RunningState>) -> Vec<RouteName> {
+        let works = |route: &RouteName| {
+            running.keys().any(|partition| partition.route == *route)
+                || self.wanted.keys().any(|partition| partition.route == *route)
+        };
+        self.routes.keys().filter(|route| !works(route)).cloned().collect()
+    }
+}
