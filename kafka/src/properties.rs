@@ -1,1 +1,0 @@
-//! Client properties: an allow-list, with Java's names translated.
