@@ -38,7 +38,9 @@ impl Lane {
             let Some(partition) = self.partitions[index].as_mut() else { continue };
             match (&partition.stage, partition.stop_by) {
                 (Stage::Released, _) if partition.flight.outstanding() == 0 => {
-                    sink.close(slot);
+                    if partition.open {
+                        sink.close(slot);
+                    }
                     self.released.push(partition.grant.partition.clone());
                     self.partitions[index] = None;
                     self.changed = true;
@@ -65,8 +67,12 @@ impl Lane {
                 (_, Some(by)) => overdue |= now.instant >= by,
                 (Stage::Claiming(None) | Stage::Rewinding { lost: Some(_) }, None) => urgent = true,
                 (Stage::Rewinding { lost: None }, None) if partition.flight.outstanding() == 0 && working => {
-                    match sink.open(slot, &partition.grant.target()) {
-                        Ok(()) => reads.push((slot, partition.grant.partition.source(), partition.flight.rewind())),
+                    let opened = if partition.open { Ok(()) } else { sink.open(slot, &partition.grant.target()) };
+                    match opened {
+                        Ok(()) => {
+                            partition.open = true;
+                            reads.push((slot, partition.grant.partition.source(), partition.flight.rewind()));
+                        }
                         Err(error) => {
                             tracing::warn!(partition = %partition.grant.partition, %error, "target can't be opened");
                         }

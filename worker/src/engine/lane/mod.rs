@@ -220,6 +220,9 @@ impl Lane {
     pub fn sink_replaced(&mut self, batch_bytes: usize) {
         self.batch_bytes = batch_bytes;
         self.sink = SinkState::Working;
+        for (_, partition) in self.entries() {
+            partition.open = false;
+        }
         self.attention = true;
     }
 

@@ -65,6 +65,8 @@ pub(super) struct LanePartition {
     pub stored: Option<NextOffset>,
     pub limits: Limits,
     pub range: Option<SourceRange>,
+    /// Whether the sink has its slot open.
+    pub open: bool,
     /// Set once it is to be released; past the deadline what is outstanding is thrown away.
     pub stop_by: Option<Instant>,
     /// Whether the source was told to keep its records back, since the target takes none of them.
@@ -91,6 +93,7 @@ impl LanePartition {
             stored: None,
             limits: Limits::NONE,
             range: None,
+            open: false,
             stop_by: None,
             kept_back: false,
             last_arrival: now,
