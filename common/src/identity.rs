@@ -187,7 +187,10 @@ impl FromStr for Tagged {
             return Err(NotOurs);
         }
         let owner = Owner { epoch, session };
-        Ok(Self { identity: Identity { fleet, route_incarnation, source_topic_id, target_topic_id, owner }, leader_epoch })
+        Ok(Self {
+            identity: Identity { fleet, route_incarnation, source_topic_id, target_topic_id, owner },
+            leader_epoch,
+        })
     }
 }
 

@@ -211,9 +211,15 @@ impl fmt::Display for Reason {
                 "the record at offset {offset} has no key and the target topic is compacted; set cleanup.policy=delete \
                  on the target topic"
             ),
-            Self::RecordRefused { offset, error } => write!(f, "the target refused the record at offset {offset}: {error}"),
-            Self::Denied { side: Side::Source } => f.write_str("the source denies Read and Describe on the topic; grant them"),
-            Self::Denied { side: Side::Target } => f.write_str("the target denies Write and Describe on the topic; grant them"),
+            Self::RecordRefused { offset, error } => {
+                write!(f, "the target refused the record at offset {offset}: {error}")
+            }
+            Self::Denied { side: Side::Source } => {
+                f.write_str("the source denies Read and Describe on the topic; grant them")
+            }
+            Self::Denied { side: Side::Target } => {
+                f.write_str("the target denies Write and Describe on the topic; grant them")
+            }
             Self::TopicMissing { side } => write!(f, "the {side} topic or partition does not exist"),
             Self::TopicRecreated { side, expected, found } => write!(
                 f,
@@ -246,7 +252,9 @@ impl fmt::Display for Reason {
             Self::Superseded { epoch, session: None } => {
                 write!(f, "another owner took the partition over under epoch {epoch}")
             }
-            Self::GroupHasMembers => f.write_str("the consumer group has members, so its offsets can't be stored; stop them"),
+            Self::GroupHasMembers => {
+                f.write_str("the consumer group has members, so its offsets can't be stored; stop them")
+            }
             Self::TooFewPartitions { source, target } => {
                 write!(f, "the target topic has {target} partitions, the source {source}")
             }

@@ -53,11 +53,7 @@ pub async fn run<C: Clients>(
     let session = SessionId::generate();
     let engine = Arc::new(RecordEngine::new(clients, session, config.lanes, config.memory_bytes));
     let supervisor = Supervisor::new(engine.clone(), session);
-    let hello = Hello {
-        worker: config.id,
-        session,
-        address: config.address,
-        software: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let hello =
+        Hello { worker: config.id, session, address: config.address, software: env!("CARGO_PKG_VERSION").to_owned() };
     session::keep(hello, engine.as_ref(), supervisor, dial, shutdown).await
 }

@@ -9,13 +9,13 @@
 //!   +---- connection lost --------+
 //! ```
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
 use common::assignment::{Down, Hello, Inventory, Progress, Up};
 use common::ids::RoutePartition;
 use common::net::{Closed, LeaderLink};
-use std::collections::BTreeMap;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -200,3 +200,7 @@ impl Reported {
         link.send(Up::Progress(changed)).await
     }
 }
+
+#[cfg(test)]
+#[path = "session_test.rs"]
+mod tests;

@@ -69,7 +69,9 @@ impl<E: Engine> Supervisor<E> {
             .engine
             .statuses()
             .into_iter()
-            .map(|Status { running, stopping, .. }| (running.partition, RunningState { epoch: running.epoch, stopping }))
+            .map(|Status { running, stopping, .. }| {
+                (running.partition, RunningState { epoch: running.epoch, stopping })
+            })
             .collect();
         let plan = WorkPlan::build(&running, &self.wanted);
         if !plan.is_empty() && self.failed.is_empty() {

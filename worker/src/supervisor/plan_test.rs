@@ -46,7 +46,8 @@ fn a_new_epoch_stops_the_old_grant_and_starts_the_new_one_only_after_its_release
 
 #[test]
 fn the_text_names_each_stop_with_its_reason_and_each_start() {
-    let plan = WorkPlan::build(&running([(0, 1, false), (1, 1, false), (2, 1, false)]), &wanted([(0, 1), (1, 4), (3, 1)]));
+    let plan =
+        WorkPlan::build(&running([(0, 1, false), (1, 1, false), (2, 1, false)]), &wanted([(0, 1), (1, 4), (3, 1)]));
     assert_eq!(
         plan.to_string(),
         "stop 2, start 1, keep 1\n  stop r:t/1: runs under epoch 1, wanted under 4\n  stop r:t/2: not wanted here\n  \

@@ -86,7 +86,10 @@ mod tests {
 
     #[test]
     fn a_claim_without_an_offset_looks_its_start_up() {
-        assert_eq!(claim(&identity(1, 1), None, StartPosition::Latest, false), Ok(Start::LookUp(StartPosition::Latest)));
+        assert_eq!(
+            claim(&identity(1, 1), None, StartPosition::Latest, false),
+            Ok(Start::LookUp(StartPosition::Latest))
+        );
     }
 
     #[test]

@@ -1,1 +1,192 @@
+//! A keeper over clusters in memory: the order of looking and storing.
 
+use common::config::{ClientProperties, ClusterConfig, Delivery};
+use common::ids::{ClusterName, Epoch, FleetId, Partition, Revision, RouteName, RoutePartition};
+use common::offsets::StartPosition;
+use kafka::admin::GroupMember;
+use kafka::clients::Clients;
+use kafka::memory::{CommitFault, MemoryClients, MemoryCluster};
+use kafka::record::Slot;
+
+use super::*;
+
+struct Rig {
+    source: MemoryCluster,
+    target: MemoryCluster,
+    clients: MemoryClients,
+}
+
+fn cluster(name: &str) -> ClusterConfig {
+    ClusterConfig { name: ClusterName::new(name).expect("legal"), properties: ClientProperties::default() }
+}
+
+impl Rig {
+    fn new() -> Self {
+        let (source, target) = (MemoryCluster::new("source"), MemoryCluster::new("target"));
+        source.create_topic("t", 2);
+        target.create_topic("t", 2);
+        for number in 0..10 {
+            source.append_text("t", 0, "key", &number.to_string(), 1_000 + number);
+        }
+        let named = |name| ClusterName::new(name).expect("legal");
+        let clients = MemoryClients::new([(named("source"), source.clone()), (named("target"), target.clone())]);
+        Self { source, target, clients }
+    }
+
+    fn keeper(&self, session: u128) -> Keeper {
+        let route = RouteConfig {
+            name: RouteName::new("r").expect("legal"),
+            fleet: FleetId::new("f").expect("legal"),
+            incarnation: Revision(1),
+            source: cluster("source"),
+            target: cluster("target"),
+            group: "g".to_owned(),
+            delivery: Delivery::AtLeastOnce,
+            accept_foreign_offsets: false,
+            commit_interval: Duration::from_secs(1),
+        };
+        let source = self.clients.admin(&route.source).expect("known");
+        let target = self.clients.admin(&route.target).expect("known");
+        let offsets = self.clients.offsets(&route.source, "g").expect("known");
+        Keeper::new(route, SessionId::from_number(session), source, target, offsets)
+    }
+
+    fn question(&self, epoch: u64, start: StartPosition, ask: Ask) -> Question {
+        let topic = TopicName::new("t").expect("legal");
+        let route = RouteName::new("r").expect("legal");
+        let grant = Grant {
+            partition: RoutePartition { route, topic: topic.clone(), partition: Partition(0) },
+            epoch: Epoch(epoch),
+            target_topic: topic,
+            source_topic_id: self.source.topic_id("t").unwrap_or_default(),
+            target_topic_id: self.target.topic_id("t").unwrap_or_default(),
+            start,
+        };
+        Question { slot: Slot(0), grant: Arc::new(grant), ask, fresh_limits: false }
+    }
+
+    fn claim(&self, session: u128, epoch: u64, start: StartPosition) -> Verdict {
+        self.ask(&mut self.keeper(session), self.question(epoch, start, Ask::Claim))
+    }
+
+    fn keep(&self, keeper: &mut Keeper, epoch: u64, floor: i64) -> Verdict {
+        let ask = Ask::Keep(Position::at(NextOffset(floor)));
+        self.ask(keeper, self.question(epoch, StartPosition::Earliest, ask))
+    }
+
+    fn ask(&self, keeper: &mut Keeper, question: Question) -> Verdict {
+        keeper.answer(&[question], Instant::now()).remove(0).verdict
+    }
+
+    fn stored(&self) -> Option<i64> {
+        Some(self.source.group_offset("g", "t", 0)?.next_offset.0)
+    }
+}
+
+fn claimed(at: i64) -> Verdict {
+    Verdict::Claimed(Position::at(NextOffset(at)))
+}
+
+#[test]
+fn a_first_claim_stores_its_start_before_anything_is_read() {
+    for (start, offset) in [(StartPosition::Earliest, 0), (StartPosition::Latest, 10), (StartPosition::Time(1_004), 4)]
+    {
+        let rig = Rig::new();
+        assert_eq!(rig.claim(1, 1, start), claimed(offset), "{start}");
+        assert_eq!(rig.stored(), Some(offset), "{start}");
+    }
+}
+
+#[test]
+fn another_tools_offset_is_taken_over() {
+    let rig = Rig::new();
+    let theirs = GroupOffset { next_offset: NextOffset(6), leader_epoch: None, metadata: String::new() };
+    rig.source.set_group_offset("g", "t", 0, theirs);
+    assert_eq!(rig.claim(1, 1, StartPosition::Latest), claimed(6));
+}
+
+#[test]
+fn of_two_claimers_under_one_epoch_the_newer_session_wins() {
+    let rig = Rig::new();
+    assert_eq!(rig.claim(2, 1, StartPosition::Earliest), claimed(0));
+    let refused = rig.claim(1, 1, StartPosition::Earliest);
+    assert!(matches!(refused, Verdict::Obstacle(Reason::Superseded { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_late_commit_of_a_lost_owner_is_stored_over() {
+    let rig = Rig::new();
+    let (mut older, mut newer) = (rig.keeper(1), rig.keeper(2));
+    assert_eq!(rig.ask(&mut older, rig.question(1, StartPosition::Earliest, Ask::Claim)), claimed(0));
+    let zombie = rig.source.group_offset("g", "t", 0).expect("claimed");
+    assert_eq!(rig.ask(&mut newer, rig.question(2, StartPosition::Earliest, Ask::Claim)), claimed(0));
+    assert_eq!(rig.keep(&mut newer, 2, 8), Verdict::Stored(NextOffset(8)));
+    rig.source.set_group_offset("g", "t", 0, GroupOffset { next_offset: NextOffset(3), ..zombie });
+    assert_eq!(rig.keep(&mut newer, 2, 8), Verdict::Stored(NextOffset(8)));
+    assert_eq!(rig.stored(), Some(8));
+    assert!(matches!(rig.keep(&mut older, 1, 9), Verdict::Obstacle(Reason::Superseded { .. })));
+    assert_eq!(rig.stored(), Some(8));
+}
+
+#[test]
+fn a_group_with_members_refuses_and_nothing_is_stored() {
+    let rig = Rig::new();
+    let member = GroupMember { member_id: "m".into(), client_id: "mirrormaker".into(), host: "/127.0.0.1".into() };
+    rig.source.set_members("g", vec![member]);
+    let verdict = rig.claim(1, 1, StartPosition::Earliest);
+    assert_eq!(verdict, Verdict::Obstacle(Reason::GroupHasMembers));
+    assert_eq!(rig.stored(), None);
+}
+
+#[test]
+fn a_commit_that_fails_is_unanswered_whether_it_was_stored_or_not() {
+    for fault in [CommitFault::Lost, CommitFault::Unknown] {
+        let rig = Rig::new();
+        let mut keeper = rig.keeper(1);
+        rig.source.fail_commit(fault);
+        let claim = || rig.question(1, StartPosition::Earliest, Ask::Claim);
+        assert!(matches!(rig.ask(&mut keeper, claim()), Verdict::Unanswered(_)), "{fault:?}");
+        assert_eq!(rig.ask(&mut keeper, claim()), claimed(0), "{fault:?}: asking again is harmless");
+    }
+}
+
+#[test]
+fn a_recreated_target_stops_the_storing() {
+    let rig = Rig::new();
+    let mut keeper = rig.keeper(1);
+    let claim = rig.question(1, StartPosition::Earliest, Ask::Claim);
+    let grant = claim.grant.clone();
+    assert_eq!(rig.ask(&mut keeper, claim), claimed(0));
+    rig.target.delete_topic("t");
+    rig.target.create_topic("t", 2);
+    let ask = Ask::Keep(Position::at(NextOffset(5)));
+    let verdict = rig.ask(&mut keeper, Question { slot: Slot(0), grant, ask, fresh_limits: false });
+    assert!(matches!(verdict, Verdict::Obstacle(Reason::TopicRecreated { side: Side::Target, .. })), "{verdict:?}");
+    assert_eq!(rig.stored(), Some(0));
+}
+
+#[test]
+fn a_floor_that_does_not_move_is_stored_again_before_the_group_forgets_it() {
+    let rig = Rig::new();
+    let mut keeper = rig.keeper(1);
+    assert_eq!(rig.ask(&mut keeper, rig.question(1, StartPosition::Earliest, Ask::Claim)), claimed(0));
+    let stored = rig.source.group_offset("g", "t", 0).expect("claimed");
+    let keep = rig.question(1, StartPosition::Earliest, Ask::Keep(Position::at(NextOffset(0))));
+    // the tool's own mark on the metadata tells whether it was written again
+    let marked = GroupOffset { leader_epoch: Some(common::offsets::LeaderEpoch(77)), ..stored };
+    rig.source.set_group_offset("g", "t", 0, marked);
+    let epoch = || rig.source.group_offset("g", "t", 0).expect("stored").leader_epoch;
+    keeper.answer(std::slice::from_ref(&keep), Instant::now() + STORE_AGAIN_AFTER / 2);
+    assert_eq!(epoch(), Some(common::offsets::LeaderEpoch(77)));
+    keeper.answer(&[keep], Instant::now() + STORE_AGAIN_AFTER * 2);
+    assert_ne!(epoch(), Some(common::offsets::LeaderEpoch(77)));
+}
+
+#[test]
+fn an_unreachable_cluster_leaves_everything_unanswered() {
+    let rig = Rig::new();
+    rig.target.set_unreachable(true);
+    let verdict = rig.claim(1, 1, StartPosition::Earliest);
+    assert!(matches!(verdict, Verdict::Unanswered(Reason::Unreachable { side: Side::Target, .. })), "{verdict:?}");
+    assert_eq!(rig.stored(), None);
+}

@@ -220,7 +220,9 @@ impl Lane {
         let full = !self.has_room();
         let someone_moves = self.partitions.iter().flatten().any(|p| p.is_read() && !p.kept_back && !stalled(p));
         for index in 0..self.partitions.len() {
-            let Some(partition) = self.partitions[index].as_mut().filter(|partition| partition.is_read()) else { continue };
+            let Some(partition) = self.partitions[index].as_mut().filter(|partition| partition.is_read()) else {
+                continue;
+            };
             let slot = super::slot(index);
             let outcome = if partition.kept_back && !stalled(partition) {
                 partition.kept_back = false;

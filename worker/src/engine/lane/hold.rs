@@ -66,10 +66,7 @@ impl Hold {
 
     /// Whether the floor may still be stored: not when it is no longer ours to store.
     pub(super) fn may_store(&self) -> bool {
-        !matches!(
-            self.reason,
-            Reason::Superseded { .. } | Reason::TopicRecreated { .. } | Reason::ForeignOffset { .. }
-        )
+        !matches!(self.reason, Reason::Superseded { .. } | Reason::TopicRecreated { .. } | Reason::ForeignOffset { .. })
     }
 }
 

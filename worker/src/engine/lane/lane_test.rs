@@ -142,7 +142,10 @@ impl World {
             Wait::Source(_) => Duration::from_millis(20),
             Wait::Deliveries(pause) => pause,
             Wait::Sink { batch_bytes, back_off } => {
-                *sink = self.clients.sink(&route().target, SinkBounds { queued_bytes: 1 << 20, batch_bytes }).expect("known");
+                *sink = self
+                    .clients
+                    .sink(&route().target, SinkBounds { queued_bytes: 1 << 20, batch_bytes })
+                    .expect("known");
                 lane.sink_replaced(batch_bytes);
                 back_off + Duration::from_millis(1)
             }
@@ -205,7 +208,10 @@ impl World {
         let source = self.source.records("t", partition);
         assert!(first.len() <= source.len(), "phantom records at the target");
         for (arrived, original) in first.iter().zip(&source) {
-            assert!(arrived.same_content(original), "partition {partition}: {arrived:?} came where {original:?} was due");
+            assert!(
+                arrived.same_content(original),
+                "partition {partition}: {arrived:?} came where {original:?} was due"
+            );
         }
     }
 
@@ -254,7 +260,11 @@ fn a_foreseen_refusal_holds_its_partition_alone_and_heals() {
     fill(&world, 1, 0..20);
     world.start(2);
     world.run_until("the other is copied", |world| world.is_copied(1));
-    assert!(matches!(world.held(0), Some(Reason::RecordTooLarge { offset: 10, limit: 500, .. })), "{:?}", world.held(0));
+    assert!(
+        matches!(world.held(0), Some(Reason::RecordTooLarge { offset: 10, limit: 500, .. })),
+        "{:?}",
+        world.held(0)
+    );
     world.run_for(2 * MINUTE);
     assert_eq!(world.stored(0), Some(10));
     world.target.set_config("t", "max.message.bytes", "5000");

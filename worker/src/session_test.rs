@@ -1,0 +1,225 @@
+//! A session with an engine that only keeps books, over a connection within the process.
+
+use std::sync::{Arc, Mutex};
+
+use common::assignment::{Grant, Phase, Running, Snapshot, Version};
+use common::config::{ClientProperties, ClusterConfig, Delivery, RouteConfig};
+use common::ids::{
+    ClusterName, ControllerEpoch, Epoch, FleetId, FleetIncarnation, Partition, Revision, RouteName, SessionId, TopicId,
+    TopicName, WorkerId,
+};
+use common::net::{WorkerLink, in_process};
+use common::offsets::StartPosition;
+use tokio::sync::{Notify, mpsc};
+
+use super::*;
+use crate::engine::Status;
+
+/// Starts at once; releases when told to by the test, or at once.
+#[derive(Default)]
+struct Books {
+    running: Mutex<BTreeMap<RoutePartition, Status>>,
+    changed: Notify,
+    slow_release: bool,
+}
+
+impl Books {
+    fn release(&self, partition: &RoutePartition) {
+        self.running.lock().expect("not poisoned").remove(partition);
+        self.changed.notify_one();
+    }
+}
+
+impl Engine for Books {
+    fn start(&self, _route: &RouteConfig, grant: Grant) -> Result<(), kafka::error::Error> {
+        let running = Running { partition: grant.partition.clone(), epoch: grant.epoch, phase: Phase::Copying };
+        let status = Status { running, stopping: false, progress: None };
+        let before = self.running.lock().expect("not poisoned").insert(grant.partition, status);
+        assert!(before.is_none(), "started beside itself");
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    fn stop(&self, partition: &RoutePartition, _by: Instant) {
+        if !self.slow_release {
+            self.release(partition);
+        } else if let Some(status) = self.running.lock().expect("not poisoned").get_mut(partition) {
+            status.stopping = true;
+        }
+    }
+
+    fn statuses(&self) -> Vec<Status> {
+        self.running.lock().expect("not poisoned").values().cloned().collect()
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    fn forget(&self, _route: &RouteName) {}
+}
+
+struct Leader(mpsc::Sender<WorkerLink>);
+
+impl Dial for Leader {
+    async fn dial(&mut self) -> Result<LeaderLink, Closed> {
+        let (up, down) = in_process();
+        self.0.send(down).await.map_err(|_| Closed)?;
+        Ok(up)
+    }
+}
+
+const SESSION: SessionId = SessionId::from_number(7);
+
+fn partition(number: u32) -> RoutePartition {
+    let topic = TopicName::new("t").expect("legal");
+    RoutePartition { route: RouteName::new("r").expect("legal"), topic, partition: Partition(number) }
+}
+
+fn snapshot(revision: u64, session: SessionId, grants: &[(u32, u64)]) -> Down {
+    let cluster =
+        |name| ClusterConfig { name: ClusterName::new(name).expect("legal"), properties: ClientProperties::default() };
+    let route = RouteConfig {
+        name: RouteName::new("r").expect("legal"),
+        fleet: FleetId::new("f").expect("legal"),
+        incarnation: Revision(1),
+        source: cluster("s"),
+        target: cluster("t"),
+        group: "g".to_owned(),
+        delivery: Delivery::AtLeastOnce,
+        accept_foreign_offsets: false,
+        commit_interval: Duration::from_secs(1),
+    };
+    let grant = |(number, epoch): &(u32, u64)| Grant {
+        partition: partition(*number),
+        epoch: Epoch(*epoch),
+        target_topic: TopicName::new("t").expect("legal"),
+        source_topic_id: TopicId::NONE,
+        target_topic_id: TopicId::NONE,
+        start: StartPosition::Earliest,
+    };
+    let incarnation = FleetIncarnation(1);
+    let version = Version { incarnation, controller_epoch: ControllerEpoch(1), revision: Revision(revision) };
+    Down::Snapshot(Arc::new(Snapshot {
+        session,
+        version,
+        routes: vec![route],
+        grants: grants.iter().map(grant).collect(),
+    }))
+}
+
+struct Rig {
+    engine: Arc<Books>,
+    links: mpsc::Receiver<WorkerLink>,
+    shutdown: CancellationToken,
+    session: tokio::task::JoinHandle<Result<(), RunError>>,
+}
+
+fn rig(engine: Books) -> Rig {
+    let engine = Arc::new(engine);
+    let (sender, links) = mpsc::channel(4);
+    let shutdown = CancellationToken::new();
+    let hello = Hello {
+        worker: WorkerId::new("w").expect("legal"),
+        session: SESSION,
+        address: "here".to_owned(),
+        software: "0".to_owned(),
+    };
+    let (for_session, stop) = (engine.clone(), shutdown.clone());
+    let session = tokio::spawn(async move {
+        let supervisor = Supervisor::new(for_session.clone(), SESSION);
+        keep(hello, for_session.as_ref(), supervisor, Leader(sender), stop).await
+    });
+    Rig { engine, links, shutdown, session }
+}
+
+/// The next inventory, past whatever else comes.
+async fn inventory(link: &mut WorkerLink) -> Inventory {
+    loop {
+        if let Up::Inventory(inventory) = link.receive().await.expect("connected") {
+            return inventory;
+        }
+    }
+}
+
+/// The first inventory with these partitions under these epochs.
+async fn runs(link: &mut WorkerLink, expected: &[(u32, u64)]) -> Inventory {
+    let expected: Vec<_> = expected.iter().map(|(number, epoch)| (partition(*number), Epoch(*epoch))).collect();
+    loop {
+        let inventory = inventory(link).await;
+        let running: Vec<_> = inventory.running.iter().map(|r| (r.partition.clone(), r.epoch)).collect();
+        if running == expected {
+            return inventory;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_begins_with_hello_and_the_inventory() {
+    let mut rig = rig(Books::default());
+    let mut link = rig.links.recv().await.expect("dialled");
+    assert!(matches!(link.receive().await, Ok(Up::Hello(hello)) if hello.session == SESSION));
+    assert!(matches!(link.receive().await, Ok(Up::Inventory(inventory)) if inventory.running.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_pushed_runs_and_an_older_or_foreign_snapshot_changes_nothing() {
+    let mut rig = rig(Books::default());
+    let mut link = rig.links.recv().await.expect("dialled");
+    link.send(snapshot(5, SESSION, &[(0, 1), (1, 1)])).expect("connected");
+    runs(&mut link, &[(0, 1), (1, 1)]).await;
+    for stale in [snapshot(4, SESSION, &[]), snapshot(9, SessionId::from_number(8), &[])] {
+        link.send(stale).expect("connected");
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        runs(&mut link, &[(0, 1), (1, 1)]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_epoch_starts_only_after_the_old_one_is_released() {
+    let mut rig = rig(Books { slow_release: true, ..Books::default() });
+    let mut link = rig.links.recv().await.expect("dialled");
+    link.send(snapshot(5, SESSION, &[(0, 1)])).expect("connected");
+    runs(&mut link, &[(0, 1)]).await;
+    link.send(snapshot(6, SESSION, &[(0, 2)])).expect("connected");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(rig.engine.statuses()[0].running.epoch, Epoch(1));
+    rig.engine.release(&partition(0));
+    runs(&mut link, &[(0, 2)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_connection_stops_nothing_and_is_made_again() {
+    let mut rig = rig(Books::default());
+    let mut link = rig.links.recv().await.expect("dialled");
+    link.send(snapshot(5, SESSION, &[(0, 1)])).expect("connected");
+    runs(&mut link, &[(0, 1)]).await;
+    drop(link);
+    let mut again = rig.links.recv().await.expect("dialled again");
+    assert!(matches!(again.receive().await, Ok(Up::Hello(_))));
+    let inventory = inventory(&mut again).await;
+    assert_eq!((inventory.running.len(), inventory.applied.revision), (1, Revision(5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_releases_everything_and_says_so() {
+    let mut rig = rig(Books::default());
+    let mut link = rig.links.recv().await.expect("dialled");
+    link.send(snapshot(5, SESSION, &[(0, 1)])).expect("connected");
+    runs(&mut link, &[(0, 1)]).await;
+    rig.shutdown.cancel();
+    runs(&mut link, &[]).await;
+    assert_eq!(rig.session.await.expect("no panic"), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_session_releases_everything_and_ends() {
+    let mut rig = rig(Books::default());
+    let mut link = rig.links.recv().await.expect("dialled");
+    link.send(snapshot(5, SESSION, &[(0, 1)])).expect("connected");
+    runs(&mut link, &[(0, 1)]).await;
+    link.send(Down::Refused("expired".to_owned())).expect("connected");
+    let ended = rig.session.await.expect("no panic");
+    assert_eq!(ended, Err(RunError::Refused("expired".to_owned())));
+    assert!(rig.engine.statuses().is_empty());
+}
