@@ -255,9 +255,11 @@ impl fmt::Display for Reason {
             Self::GroupHasMembers => {
                 f.write_str("the consumer group has members, so its offsets can't be stored; stop them")
             }
-            Self::TooFewPartitions { source, target } => {
-                write!(f, "the target topic has {target} partitions, the source {source}")
-            }
+            Self::TooFewPartitions { source, target } => write!(
+                f,
+                "the target topic has {target} partitions, the source {source}; add them with kafka-topics \
+                 --bootstrap-server TARGET --alter --topic TOPIC --partitions {source}"
+            ),
             Self::Unreachable { side, error } => write!(f, "the {side} cluster does not answer: {error}"),
             Self::Waiting { text } => f.write_str(text),
             Self::Paused => f.write_str("paused by an operator"),

@@ -1,1 +1,92 @@
-//! Being laid out.
+//! What exists only while leading: one value, whose tasks stop when it is dropped.
+//!
+//! Owns the dealings with Kafka's administration and with workers, and the memory that goes with them. Never decides by
+//! itself: what is wanted stands in the table, what follows from it is the planner's, and what is done is a command.
+//! Knows a `CommandLog` and a `Net`, not what carries them.
+//!
+//! ```text
+//!  Kafka --look--> topics ----ReportTopics----+            +--> reconcile: released? plan -> Moves
+//!                                             v            |
+//!  worker --Hello--> sessions --Register--> CommandLog --> table changed
+//!     ^     Inventory    |    --Expire----->               |
+//!     |     Progress     v                                 |
+//!     |                board (memory) --changed------------+
+//!     |                                                    |
+//!     +------------------- Snapshot (latest wins) <--------+--> push
+//! ```
+//!
+//! - It begins with a barrier, `BeginLeadership`: all it does stands behind it in the log.
+//! - Every round starts from the table, so a lost message, a stale plan or a proposal of unknown outcome costs a round
+//!   and breaks nothing.
+//! - Calls to Kafka are made on blocking threads; a cluster that fails leaves the facts as they are.
+
+pub mod command_log;
+mod context;
+mod handle;
+pub mod net;
+mod push;
+mod reconcile;
+mod sessions;
+mod tasks;
+pub mod topics;
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::state::Command;
+use command_log::{CommandLog, ProposeError};
+use context::Context;
+use net::Net;
+use tasks::Tasks;
+use topics::ClusterAccess;
+
+pub use context::LeaderConfig;
+pub use handle::LeaderHandle;
+pub use tasks::End;
+
+/// A leadership.
+pub struct Leader {
+    tasks: Tasks,
+    context: Context,
+}
+
+impl Leader {
+    /// Commits the barrier and starts to lead.
+    pub async fn start(
+        log: Arc<dyn CommandLog>,
+        net: Box<dyn Net>,
+        clusters: Arc<dyn ClusterAccess>,
+        config: LeaderConfig,
+    ) -> Result<Self, ProposeError> {
+        let context = Context::new(log, config);
+        let outcome = context.propose(Command::BeginLeadership).await?;
+        info!(revision = %outcome.revision, "leadership begins");
+        for session in context.log.read().sessions().keys() {
+            context.board.expect(*session, Instant::now() + config.lease);
+        }
+        let mut tasks = Tasks::default();
+        tasks.spawn(sessions::serve::accept(context.clone(), net));
+        tasks.spawn(sessions::leases::watch(context.clone()));
+        tasks.spawn(topics::run(context.clone(), clusters));
+        tasks.spawn(reconcile::run(context.clone()));
+        tasks.spawn(push::run(context.clone()));
+        Ok(Self { tasks, context })
+    }
+
+    /// A handle for users in the same process.
+    pub fn handle(&self) -> LeaderHandle {
+        LeaderHandle::new(self.context.clone())
+    }
+
+    /// Waits until it can lead no more. Cancel-safe.
+    pub async fn ended(&mut self) -> End {
+        self.tasks.ended().await
+    }
+
+    /// Stops leading and waits for its tasks. Calls to Kafka that are under way are left to their threads.
+    pub async fn stop(self) {
+        self.tasks.stop().await;
+    }
+}

@@ -1,0 +1,100 @@
+//! What every part of a leader shares.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use common::ids::RouteName;
+use tracing::warn;
+
+use super::command_log::{CommandLog, ProposeError};
+use super::sessions::board::Board;
+use super::tasks::End;
+use crate::state::command::FORMAT;
+use crate::state::{Command, Envelope, Outcome, RequestId};
+
+/// How a leader times its work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LeaderConfig {
+    /// How often a worker is heard from. Default 1 s.
+    pub heartbeat: Duration,
+    /// How long a silent session keeps its partitions. Default 5 s.
+    pub lease: Duration,
+    /// How long a session whose stream broke keeps its partitions. Default 1 s: the kernel closes a killed process's
+    /// sockets at once, and a live worker dials again within milliseconds.
+    pub reconnect_grace: Duration,
+    /// How often the source's topics are looked at. Default 3 s.
+    pub topics_interval: Duration,
+    /// How long changes are gathered before a plan. Default 20 ms.
+    pub reconcile_debounce: Duration,
+}
+
+impl Default for LeaderConfig {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(1),
+            lease: Duration::from_secs(5),
+            reconnect_grace: Duration::from_secs(1),
+            topics_interval: Duration::from_secs(3),
+            reconcile_debounce: Duration::from_millis(20),
+        }
+    }
+}
+
+/// What every part of a leader shares. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub log: Arc<dyn CommandLog>,
+    pub board: Arc<Board>,
+    pub config: LeaderConfig,
+    /// The last look at each route's topics that failed, until one succeeds.
+    pub troubles: Arc<Mutex<BTreeMap<RouteName, kafka::error::Error>>>,
+    /// How many partitions the next plan may move for balance: what joins brought. One plan spends it.
+    balance_budget: Arc<AtomicUsize>,
+}
+
+/// Who proposes what nobody asked for.
+const ACTOR: &str = "leader";
+
+impl Context {
+    pub fn new(log: Arc<dyn CommandLog>, config: LeaderConfig) -> Self {
+        let (board, troubles, balance_budget) = Default::default();
+        Self { log, board, config, troubles, balance_budget }
+    }
+
+    /// Proposes on the leader's own behalf: safe to repeat by the command's own checks.
+    pub async fn propose(&self, command: Command) -> Result<Outcome, ProposeError> {
+        self.log.propose(envelope(None, ACTOR, command)).await
+    }
+
+    /// The same, where the only thing left to do about a failure is to say so: what is still true is proposed again by
+    /// the next round. `Err` when the leadership is over.
+    pub async fn propose_or_log(&self, command: Command) -> Result<Option<Outcome>, End> {
+        match self.propose(command).await {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(ProposeError::NotLeader) => Err(End::NotLeader),
+            Err(error) => {
+                warn!(%error, "a proposal failed");
+                Ok(None)
+            }
+        }
+    }
+
+    /// A join brings a budget for balance.
+    pub fn add_balance_budget(&self, moves: usize) {
+        self.balance_budget.fetch_add(moves, Ordering::Relaxed);
+    }
+
+    /// Takes the whole budget: one plan spends it.
+    pub fn take_balance_budget(&self) -> usize {
+        self.balance_budget.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Wraps a command. The wall clock is for display only.
+pub(crate) fn envelope(request: Option<RequestId>, actor: &str, command: Command) -> Envelope {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time_ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+    Envelope { format: FORMAT, request, actor: actor.to_owned(), time_ms, command }
+}

@@ -1,0 +1,214 @@
+//! What a leader knows of its workers and never replicates: who is connected, who was heard when, what they run, how
+//! far they are.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use common::assignment::{Down, Inventory, Progress, Running, Snapshot};
+use common::ids::{Revision, RoutePartition, SessionId};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What a leader knows of its workers. Locked for moments only.
+#[derive(Debug)]
+pub(crate) struct Board {
+    live: Mutex<BTreeMap<SessionId, Live>>,
+    changed: watch::Sender<u64>,
+    reported: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Live {
+    /// When the session is lost, if nothing is heard of it before.
+    deadline: Instant,
+    link: Option<Link>,
+    inventory: Inventory,
+    progress: BTreeMap<RoutePartition, Progress>,
+}
+
+#[derive(Debug)]
+struct Link {
+    number: u64,
+    down: watch::Sender<Option<Down>>,
+    sent: Option<Arc<Snapshot>>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        let (changed, reported) = (watch::channel(0).0, watch::channel(0).0);
+        Self { live: Mutex::default(), changed, reported }
+    }
+}
+
+impl Board {
+    fn live(&self) -> MutexGuard<'_, BTreeMap<SessionId, Live>> {
+        self.live.lock().expect("nothing panics while it is locked")
+    }
+
+    /// Changes when a session comes, goes, or reports another inventory.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Changes when progress is reported.
+    pub fn reports(&self) -> watch::Receiver<u64> {
+        self.reported.subscribe()
+    }
+
+    fn announce(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Gives a session of the table until `deadline` to connect.
+    pub fn expect(&self, session: SessionId, deadline: Instant) {
+        self.live().entry(session).or_insert_with(|| Live::until(deadline));
+    }
+
+    /// Connects a session; the connection before, if there is one, is cut. Returns the connection's number.
+    pub fn attach(&self, session: SessionId, down: watch::Sender<Option<Down>>, deadline: Instant) -> u64 {
+        let mut all = self.live();
+        let live = all.entry(session).or_insert_with(|| Live::until(deadline));
+        let number = live.link.as_ref().map_or(0, |link| link.number) + 1;
+        live.deadline = deadline;
+        live.link = Some(Link { number, down, sent: None });
+        drop(all);
+        self.announce();
+        number
+    }
+
+    /// A connection broke: its session has until `deadline` to come back.
+    pub fn detach(&self, session: SessionId, number: u64, deadline: Instant) {
+        if let Some(live) = self.live().get_mut(&session).filter(|live| live.has(number)) {
+            live.link = None;
+            live.deadline = live.deadline.min(deadline);
+        }
+        self.announce();
+    }
+
+    /// Something was heard over a connection. False if it is no longer the session's.
+    pub fn renew(&self, session: SessionId, number: u64, deadline: Instant) -> bool {
+        let mut all = self.live();
+        let Some(live) = all.get_mut(&session).filter(|live| live.has(number)) else { return false };
+        live.deadline = deadline;
+        true
+    }
+
+    /// Takes over an inventory.
+    pub fn set_inventory(&self, session: SessionId, inventory: Inventory) {
+        if let Some(live) = self.live().get_mut(&session) {
+            live.inventory = inventory;
+        }
+        self.announce();
+    }
+
+    /// Takes over progress.
+    pub fn add_progress(&self, session: SessionId, progress: Vec<Progress>) {
+        if let Some(live) = self.live().get_mut(&session) {
+            live.progress.extend(progress.into_iter().map(|progress| (progress.partition.clone(), progress)));
+        }
+        self.reported.send_modify(|count| *count += 1);
+    }
+
+    /// Forgets a session that ended, and tells it so if it is connected.
+    pub fn remove(&self, session: SessionId, why: &str) {
+        let link = self.live().remove(&session).and_then(|live| live.link);
+        if let Some(link) = link {
+            link.down.send_replace(Some(Down::Refused(why.to_owned())));
+        }
+        self.announce();
+    }
+
+    /// Whether a session is connected.
+    pub fn is_attached(&self, session: SessionId) -> bool {
+        self.live().get(&session).is_some_and(|live| live.link.is_some())
+    }
+
+    /// The connected sessions, and the revision of what each was sent last.
+    pub fn attached(&self) -> BTreeMap<SessionId, Option<Revision>> {
+        let sent = |link: &Link| link.sent.as_ref().map(|sent| sent.version.revision);
+        let all = self.live();
+        all.iter().filter_map(|(session, live)| Some((*session, sent(live.link.as_ref()?)))).collect()
+    }
+
+    /// Sends a snapshot if it says something new, or if the session must confirm a later revision than it can.
+    /// Returns whether it was sent.
+    pub fn push(&self, snapshot: Snapshot, confirm: Option<Revision>) -> bool {
+        let mut all = self.live();
+        let Some(link) = all.get_mut(&snapshot.session).and_then(|live| live.link.as_mut()) else { return false };
+        let says_nothing_new = link.sent.as_ref().is_some_and(|sent| {
+            sent.routes == snapshot.routes && sent.grants == snapshot.grants && Some(sent.version.revision) >= confirm
+        });
+        if says_nothing_new {
+            return false;
+        }
+        let snapshot = Arc::new(snapshot);
+        link.sent = Some(snapshot.clone());
+        link.down.send_replace(Some(Down::Snapshot(snapshot)));
+        true
+    }
+
+    /// The sessions whose deadline has passed, and whether each is connected.
+    pub fn overdue(&self, now: Instant) -> Vec<(SessionId, bool)> {
+        let overdue = |(session, live): (&SessionId, &Live)| {
+            (live.deadline <= now).then_some((*session, live.link.is_some()))
+        };
+        self.live().iter().filter_map(overdue).collect()
+    }
+
+    /// Puts all deadlines off.
+    pub fn extend(&self, by: Duration) {
+        self.live().values_mut().for_each(|live| live.deadline += by);
+    }
+
+    /// Whether a session confirmed that it applied `release` and runs the partition no more.
+    pub fn has_released(&self, session: SessionId, partition: &RoutePartition, release: Revision) -> bool {
+        self.live().get(&session).is_some_and(|live| {
+            live.inventory.applied.revision >= release
+                && live.inventory.running.iter().all(|running| running.partition != *partition)
+        })
+    }
+
+    /// What runs, by the latest inventories.
+    pub fn running(&self) -> BTreeMap<RoutePartition, (SessionId, Running)> {
+        let mut latest = BTreeMap::<RoutePartition, (SessionId, Running)>::new();
+        for (session, live) in self.live().iter() {
+            for running in &live.inventory.running {
+                let newer = latest.get(&running.partition).is_none_or(|(_, known)| known.epoch <= running.epoch);
+                if newer {
+                    latest.insert(running.partition.clone(), (*session, running.clone()));
+                }
+            }
+        }
+        latest
+    }
+
+    /// How far each partition is, by the latest owner that reported it.
+    pub fn progress(&self) -> BTreeMap<RoutePartition, Progress> {
+        let mut latest = BTreeMap::<RoutePartition, Progress>::new();
+        for progress in self.live().values().flat_map(|live| live.progress.values()) {
+            let newer = latest.get(&progress.partition).is_none_or(|known| known.epoch <= progress.epoch);
+            if newer {
+                latest.insert(progress.partition.clone(), progress.clone());
+            }
+        }
+        latest
+    }
+
+    /// Forgets the progress of partitions that are gone.
+    pub fn retain_progress(&self, exists: impl Fn(&RoutePartition) -> bool) {
+        for live in self.live().values_mut() {
+            live.progress.retain(|partition, _| exists(partition));
+        }
+    }
+}
+
+impl Live {
+    fn until(deadline: Instant) -> Self {
+        Self { deadline, link: None, inventory: Inventory::default(), progress: BTreeMap::new() }
+    }
+
+    fn has(&self, number: u64) -> bool {
+        self.link.as_ref().is_some_and(|link| link.number == number)
+    }
+}

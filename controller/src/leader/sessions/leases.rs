@@ -1,0 +1,69 @@
+//! Finds lost sessions, and gives their partitions to others in the entry that ends them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use common::ids::SessionId;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::super::context::Context;
+use super::super::reconcile::MOVES_PER_ENTRY_MAX;
+use super::super::tasks::End;
+use crate::planner::{PlanInput, plan};
+use crate::state::{Command, Move, State};
+
+/// How often deadlines are looked at: a tenth of the shortest one is exact enough.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Watches the deadlines.
+pub(crate) async fn watch(context: Context) -> Option<End> {
+    let mut ticked = Instant::now();
+    loop {
+        sleep(TICK).await;
+        let now = Instant::now();
+        let late = (now - ticked).saturating_sub(TICK);
+        ticked = now;
+        if late >= context.config.heartbeat {
+            warn!(late_ms = late.as_millis(), "the leader was held up; all leases are extended by as much");
+            context.board.extend(late);
+        }
+        let overdue = context.board.overdue(now);
+        if !overdue.is_empty()
+            && let Err(end) = expire(&context, overdue).await
+        {
+            return Some(end);
+        }
+    }
+}
+
+/// Ends sessions one by one. Each plan knows that the others are lost too, and takes only this one's partitions along.
+async fn expire(context: &Context, overdue: Vec<(SessionId, bool)>) -> Result<(), End> {
+    let lost: BTreeSet<SessionId> = overdue.iter().map(|(session, _)| *session).collect();
+    for (session, is_attached) in overdue {
+        let reason = if is_attached { "its lease ran out" } else { "its stream broke and did not come back" };
+        let moves = moves_of(&context.log.read(), session, &lost);
+        if let Some(moves) = moves {
+            info!(%session, reason, moves = moves.len(), "session lost");
+            let command = Command::ExpireSession { session, reason: reason.to_owned(), moves };
+            if context.propose_or_log(command).await?.is_none() {
+                continue;
+            }
+        }
+        context.board.remove(session, reason);
+    }
+    Ok(())
+}
+
+/// Where a lost session's partitions go; `None` if it is not in the table.
+fn moves_of(state: &State, session: SessionId, lost: &BTreeSet<SessionId>) -> Option<Vec<Move>> {
+    state.sessions().get(&session)?;
+    let was_its = |step: &Move| {
+        let owner = state.slots().get(&step.partition).and_then(|slot| slot.life.owner());
+        owner.is_some_and(|(owner, _)| owner == session)
+    };
+    let mut moves = plan(&PlanInput::of(state, lost, 0)).moves;
+    moves.retain(was_its);
+    moves.truncate(MOVES_PER_ENTRY_MAX);
+    Some(moves)
+}

@@ -1,0 +1,15 @@
+//! Sessions of workers: who is there, who is lost.
+//!
+//! ```text
+//!  Net --accept--> serve: Hello -> RegisterSession -> inventories, progress, heartbeats --> board (memory)
+//!                    |                                                                        |
+//!                    | stream ends: deadline = now + grace        leases: deadline passed -> ExpireSession + moves
+//! ```
+//!
+//! Heartbeats, inventories and progress stay in the leader's memory; only a session's coming and going is replicated.
+//! A new leader gives every session of the table a full lease. A leader whose own tick comes late (it was stopped or
+//! starved) puts all deadlines off by as much: it can't tell the workers' silence from its own.
+
+pub(crate) mod board;
+pub(crate) mod leases;
+pub(crate) mod serve;

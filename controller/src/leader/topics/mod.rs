@@ -1,0 +1,155 @@
+//! Watches the topics of both clusters, makes the target's fit, and puts what it saw into the table.
+//!
+//! ```text
+//! every few seconds, and when the table has a topic nobody looked at, one route at a time on a blocking thread:
+//!
+//!   view (the table) --look--> source topics --filter--> describe both sides, read stored offsets
+//!                                                              |
+//!                                                        decide (pure): copy | create | grow | wait
+//!                                                              |
+//!                         ReportTopics, events, SurveyRoute <--+
+//! ```
+//!
+//! - A failing cluster pauses nothing: what is known stays, and the failure is kept for people to see.
+//! - A target topic that was deleted is never created again by itself, and one that others made is never grown.
+//! - The route's start counts for the partitions of the first complete look, and only if the group held no offset
+//!   then; whatever comes later starts at the earliest record, else `latest` would lose what arrived between.
+//! - An admin call that a cluster lacks is done without, with a note.
+
+mod clusters;
+pub mod configs;
+pub mod decide;
+#[cfg(test)]
+mod decide_test;
+pub mod filter;
+mod look;
+mod view;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::ids::{Revision, RouteName};
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::context::Context;
+use super::tasks::{End, Tasks};
+use crate::state::Command;
+use crate::state::command::{Finding, TopicReport};
+use look::{Look, Looker};
+use view::RouteView;
+
+pub use clusters::ClusterAccess;
+
+/// The pause before the next look where the last one changed something, which a cluster shows a moment later.
+const AFTER_CHANGE: Duration = Duration::from_millis(100);
+
+/// How many new partitions go into one entry of the log, which keeps it under 1 MiB.
+const PARTITIONS_PER_ENTRY_MAX: usize = 5_000;
+
+/// Watches each route of the table in a task of its own, so that a cluster that hangs holds up no other.
+pub(crate) async fn run(context: Context, access: Arc<dyn ClusterAccess>) -> Option<End> {
+    let mut watched = BTreeSet::new();
+    let mut watchers = Tasks::default();
+    let mut revisions = context.log.revisions();
+    loop {
+        revisions.mark_unchanged();
+        let routes: Vec<(RouteName, Revision)> = {
+            let state = context.log.read();
+            state.routes().iter().map(|(name, route)| (name.clone(), route.incarnation)).collect()
+        };
+        for route in routes {
+            if watched.insert(route.clone()) {
+                watchers.spawn(watch(context.clone(), access.clone(), route));
+            }
+        }
+        tokio::select! {
+            changed = revisions.changed() => if changed.is_err() { return Some(End::NotLeader) },
+            end = watchers.ended() => return Some(end),
+        }
+    }
+}
+
+/// Watches one route until it is gone.
+async fn watch(context: Context, access: Arc<dyn ClusterAccess>, (route, incarnation): (RouteName, Revision)) -> Option<End> {
+    let mut looker = Looker::new(access);
+    let mut revisions = context.log.revisions();
+    loop {
+        revisions.mark_unchanged();
+        let view = RouteView::of(&context.log.read(), &route, incarnation)?;
+        let looked = spawn_blocking(move || {
+            let look = looker.look(&view);
+            (looker, look)
+        });
+        let look;
+        (looker, look) = looked.await.expect("a look does not panic");
+        let pause = match look {
+            Ok(look) => {
+                context.troubles.lock().expect("nothing panics while it is locked").remove(&route);
+                let again = look.again;
+                if let Err(end) = report(&context, &route, incarnation, look).await {
+                    return Some(end);
+                }
+                if again { AFTER_CHANGE } else { context.config.topics_interval }
+            }
+            Err(error) => {
+                warn!(%route, %error, "looking at the topics failed; what is known goes on");
+                context.troubles.lock().expect("nothing panics while it is locked").insert(route.clone(), error);
+                context.config.topics_interval
+            }
+        };
+        // A topic that was just added is looked at without delay, and yet no round follows another at once.
+        sleep(pause.min(AFTER_CHANGE)).await;
+        let unseen = async {
+            while revisions.changed().await.is_ok() {
+                let state = context.log.read();
+                if RouteView::has_unseen_topic(&state, &route) || !state.routes().contains_key(&route) {
+                    return;
+                }
+            }
+        };
+        let _elapsed = timeout(pause.saturating_sub(AFTER_CHANGE), unseen).await;
+    }
+}
+
+/// Puts a look into the table.
+async fn report(context: &Context, route: &RouteName, incarnation: Revision, look: Look) -> Result<(), End> {
+    let Look { reports, events, is_complete, .. } = look;
+    if !events.is_empty() {
+        for event in &events {
+            info!(%route, topic = event.topic.as_ref().map(tracing::field::display), "{}", event.text);
+        }
+        context.propose_or_log(Command::RecordEvents(events)).await?;
+    }
+    let mut all_stand = true;
+    for entry in entries(reports) {
+        let outcome = context.propose_or_log(Command::ReportTopics(entry)).await?;
+        all_stand &= outcome.is_some();
+    }
+    let surveyed = context.log.read().routes().get(route).is_none_or(|route| route.surveyed);
+    if is_complete && all_stand && !surveyed {
+        context.propose_or_log(Command::SurveyRoute { route: route.clone(), incarnation }).await?;
+    }
+    Ok(())
+}
+
+/// Cuts reports into entries of a bounded size.
+fn entries(reports: Vec<TopicReport>) -> Vec<Vec<TopicReport>> {
+    let mut entries: Vec<Vec<TopicReport>> = Vec::new();
+    let mut size = usize::MAX;
+    for report in reports {
+        let partitions = match &report.finding {
+            Finding::Ready { new_partitions, .. } => 1 + new_partitions.len(),
+            Finding::Waiting(_) => 1,
+        };
+        size = size.saturating_add(partitions);
+        if size > PARTITIONS_PER_ENTRY_MAX {
+            entries.push(Vec::new());
+            size = partitions;
+        }
+        entries.last_mut().expect("the first report begins an entry").push(report);
+    }
+    entries
+}
