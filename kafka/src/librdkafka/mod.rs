@@ -7,17 +7,22 @@
 //! ```text
 //!   ClusterConfig ── properties ── clients ──┬─ source    one consumer's queue  ─► Polled
 //!                                            ├─ sink      produce ─► queue ─► Delivery
-//!                                            └─ offsets   a group's offsets, request and answer
+//!                                            ├─ offsets   a group's offsets, request and answer
+//!                                            └─ admin     questions and orders to the cluster
 //! ```
 //!
 //! Facts of the C library that this relies on, with their places in its source: `docs/design/librdkafka.md`.
 
+mod admin;
+mod admin_offsets;
 mod clients;
 mod errors;
+pub mod mock;
 mod offsets;
 mod sink;
 mod source;
 
+pub use admin::LibrdkafkaAdmin;
 pub use clients::LibrdkafkaClients;
 pub use offsets::LibrdkafkaOffsets;
 pub use sink::LibrdkafkaSink;

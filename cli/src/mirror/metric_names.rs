@@ -1,0 +1,55 @@
+//! The metrics a mirror serves, described for whoever scrapes them. The worker counts, under its own names; why a
+//! partition stands still is published here.
+
+use std::collections::BTreeSet;
+
+use common::ids::{RouteName, TopicPartition};
+use metrics::{Unit, describe_counter, describe_gauge, gauge};
+use worker::metrics as names;
+
+use super::watch::View;
+
+/// 1 while a partition stands still for the reason.
+pub const HELD: &str = "replisome_partition_held";
+
+/// Tells the recorder what each name means.
+pub fn describe() {
+    describe_gauge!(names::NEXT_OFFSET, "First source offset not yet at the target");
+    describe_gauge!(names::STORED_OFFSET, "First source offset not yet at the target as durably stored");
+    describe_gauge!(names::LAG_RECORDS, "Source records not yet at the target, up to the last stable offset");
+    describe_gauge!(names::LAG_SECONDS, Unit::Seconds, "Age of the last copied record while there is lag, else 0");
+    describe_gauge!(names::OPEN_TRANSACTION_RECORDS, "Source records behind an open transaction");
+    describe_counter!(names::RECORDS_TOTAL, "Records copied by this process");
+    describe_counter!(names::BYTES_TOTAL, Unit::Bytes, "Bytes of keys, values and headers copied by this process");
+    describe_gauge!(names::STATE, "1 for what the partition is doing, 0 for all else");
+    describe_gauge!(HELD, "1 while the partition stands still for the reason");
+}
+
+/// Publishes why partitions stand still, and takes back what no longer holds.
+#[derive(Default)]
+pub struct HeldGauges {
+    published: BTreeSet<(TopicPartition, &'static str)>,
+}
+
+impl HeldGauges {
+    /// Publishes the view.
+    pub fn publish(&mut self, route: &RouteName, view: &View) {
+        let held: BTreeSet<_> = view
+            .partitions
+            .iter()
+            .filter_map(|(partition, state)| Some((partition.clone(), state.held()?.kind())))
+            .collect();
+        let set = |(partition, reason): &(TopicPartition, &'static str), value: f64| {
+            let labels = [
+                ("route", route.to_string()),
+                ("topic", partition.topic.to_string()),
+                ("partition", partition.partition.to_string()),
+                ("reason", (*reason).to_owned()),
+            ];
+            gauge!(HELD, &labels).set(value);
+        };
+        self.published.difference(&held).for_each(|gone| set(gone, 0.0));
+        held.iter().for_each(|now| set(now, 1.0));
+        self.published = held;
+    }
+}

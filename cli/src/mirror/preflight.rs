@@ -1,0 +1,314 @@
+//! What must be true before anything is copied, checked in an order in which each answer makes the next question
+//! meaningful: both clusters answer, they are two, nobody else consumes under the group, there is a place to begin, and
+//! the target has room for what will come.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::config::ClusterConfig;
+use common::identity::{StoredBy, StoredOffset};
+use common::ids::{Partition, TopicName, TopicPartition};
+use common::offsets::NextOffset;
+use common::reason::Side;
+use kafka::admin::{ClusterAdmin, OffsetQuery};
+use kafka::clients::Clients;
+use kafka::error::{Error, ErrorKind};
+use kafka::offsets::GroupOffset;
+use tokio::time::{Instant, sleep};
+
+use super::args::MirrorArgs;
+use super::config::{MirrorConfig, bootstrap};
+use super::watch::MEMBERS_PATIENCE;
+use crate::failure::Failure;
+use crate::output;
+
+/// How often it is asked whether the group's members are gone.
+const MEMBERS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long an end that can't be read at once is asked for again.
+const ENDS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where a partition ends whose end can't be read: it is never reached, so the partition is named when all others are
+/// done.
+const NO_END: NextOffset = NextOffset(i64::MAX);
+
+/// What was found at the start.
+pub struct Found {
+    /// The source's topics that match, with their partition counts.
+    pub topics: BTreeMap<TopicName, u32>,
+    /// Where each of their partitions ended, if `--until-end` asks for it.
+    pub ends: Option<BTreeMap<TopicPartition, NextOffset>>,
+}
+
+/// Checks everything; blocks no thread of the runtime.
+pub async fn check<C: Clients>(config: &MirrorConfig, args: &MirrorArgs, clients: &Arc<C>) -> Result<Found, Failure> {
+    let source = Peer::new(Side::Source, &config.source, &args.consumer_config, clients.as_ref())?;
+    let target = Peer::new(Side::Target, &config.target, &args.producer_config, clients.as_ref())?;
+    let source_id = source.ask("asking for the cluster id", |admin| admin.cluster_id()).await?;
+    let target_id = target.ask("asking for the cluster id", |admin| admin.cluster_id()).await?;
+    if let (Some(Some(id)), Some(Some(other))) = (&source_id, &target_id)
+        && id == other
+    {
+        return Err(Failure::conflict(format!(
+            "source ({}) and target ({}) are the same cluster, id {id}: a mirror would copy its own copies; set \
+             bootstrap.servers in {} to the other cluster",
+            source.bootstrap,
+            target.bootstrap,
+            args.producer_config.display()
+        )));
+    }
+    wait_for_members(&source, &config.settings.group).await?;
+    let all = source.ask("listing topics", |admin| admin.topics()).await?.unwrap_or_default();
+    let mut topics = all.clone();
+    topics.retain(|topic, _| config.whitelist.matches(topic));
+    if topics.is_empty() {
+        let text = no_topic(args.topics(), &all);
+        if args.until_end {
+            return Err(Failure::failed(text));
+        }
+        tracing::warn!("{text}; waiting for one");
+    }
+    let stored = stored_offsets(config, &source, clients, &topics).await?;
+    if config.needs_stored_offset && stored.is_empty() {
+        return Err(Failure::failed(format!(
+            "group {} holds no offset and auto.offset.reset is none, so there is no place to begin: set it to earliest \
+             or latest in {}",
+            config.settings.group,
+            args.consumer_config.display()
+        )));
+    }
+    check_room(config, &target, &topics, &stored).await?;
+    let ends = if args.until_end { Some(ends(&source, &topics).await?) } else { None };
+    Ok(Found { topics, ends })
+}
+
+/// One of the two clusters, with what a message about it needs.
+struct Peer {
+    side: Side,
+    bootstrap: String,
+    file: String,
+    admin: Arc<dyn ClusterAdmin>,
+}
+
+impl Peer {
+    fn new<C: Clients>(side: Side, cluster: &ClusterConfig, file: &Path, clients: &C) -> Result<Self, Failure> {
+        let file = file.display().to_string();
+        let admin = clients.admin(cluster).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
+        Ok(Self { side, bootstrap: bootstrap(cluster).to_owned(), file, admin })
+    }
+
+    /// Asks the cluster off the runtime's threads. `None` where the cluster does not know the question.
+    async fn ask<T: Send + 'static>(
+        &self,
+        doing: &str,
+        question: impl FnOnce(&dyn ClusterAdmin) -> Result<T, Error> + Send + 'static,
+    ) -> Result<Option<T>, Failure> {
+        let admin = self.admin.clone();
+        match blocking(move || question(admin.as_ref())).await? {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.kind == ErrorKind::Unsupported => {
+                tracing::info!(cluster = %self.side, "{doing} is not supported by the cluster, skipped");
+                Ok(None)
+            }
+            Err(error) => Err(self.failure(doing, &error)),
+        }
+    }
+
+    fn failure(&self, doing: impl Display, error: &Error) -> Failure {
+        let Self { side, bootstrap, file, .. } = self;
+        match error.kind {
+            ErrorKind::Unreachable => Failure::failed(format!(
+                "no broker of the {side} cluster at {bootstrap} answers: {error}; check bootstrap.servers and \
+                 security.protocol in {file}"
+            )),
+            ErrorKind::Authentication => Failure::failed(format!(
+                "the {side} cluster at {bootstrap} refuses the credentials: {error}; check the sasl.* and ssl.* \
+                 properties in {file}"
+            )),
+            ErrorKind::Config => Failure::usage(format!("{file}: {error}")),
+            ErrorKind::TopicDenied | ErrorKind::GroupDenied | ErrorKind::ClusterDenied => Failure::failed(format!(
+                "the {side} cluster at {bootstrap} denies {doing}: {error}; grant the right to the user of {file}"
+            )),
+            _ => Failure::failed(format!("{doing} on the {side} cluster at {bootstrap}: {error}")),
+        }
+    }
+}
+
+/// Runs what waits for an answer on a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::failed(format!("a request was lost: {error}")))
+}
+
+/// Waits until the group has no members. A consumer that was killed stays one for its session timeout.
+async fn wait_for_members(source: &Peer, group: &str) -> Result<(), Failure> {
+    let start = Instant::now();
+    let mut named = BTreeSet::new();
+    loop {
+        let asked = group.to_owned();
+        let members = source.ask("describing the group", move |admin| admin.group_members(&asked)).await?;
+        let members = members.unwrap_or_default();
+        if members.is_empty() {
+            return Ok(());
+        }
+        let names: BTreeSet<_> = members
+            .iter()
+            .map(|member| format!("{} at {} ({})", member.client_id, member.host, member.member_id))
+            .collect();
+        let list = names.iter().cloned().collect::<Vec<_>>().join(", ");
+        if start.elapsed() >= MEMBERS_PATIENCE {
+            return Err(Failure::conflict(format!(
+                "group {group} still has members after {} s: {list}; stop them (a MirrorMaker 1 that runs, for \
+                 example), or give the mirror a group.id of its own in {}",
+                MEMBERS_PATIENCE.as_secs(),
+                source.file
+            )));
+        }
+        if names != named {
+            output::note(format!(
+                "group {group} has members: {list}; waiting for them to leave, up to {} s",
+                (MEMBERS_PATIENCE.saturating_sub(start.elapsed())).as_secs()
+            ));
+            named = names;
+        }
+        sleep(MEMBERS_INTERVAL).await;
+    }
+}
+
+/// What to say when nothing matches.
+fn no_topic(whitelist: &str, all: &BTreeMap<TopicName, u32>) -> String {
+    const NAMED_MAX: usize = 5;
+    let visible: Vec<_> = all.keys().filter(|topic| !topic.is_internal()).map(TopicName::as_str).collect();
+    let has = match visible.len() {
+        0 => "the source shows no topic to this user".to_owned(),
+        count if count > NAMED_MAX => {
+            format!("the source has {count} topics, such as {}", visible[..NAMED_MAX].join(", "))
+        }
+        _ => format!("the source has {}", visible.join(", ")),
+    };
+    format!(
+        "no topic matches --whitelist {whitelist:?}, which must match a whole name ('test.*' for what begins so); {has}"
+    )
+}
+
+/// Every offset that the group holds; of the topics' partitions alone where the cluster does not list them all.
+async fn stored_offsets<C: Clients>(
+    config: &MirrorConfig,
+    source: &Peer,
+    clients: &Arc<C>,
+    topics: &BTreeMap<TopicName, u32>,
+) -> Result<BTreeMap<TopicPartition, GroupOffset>, Failure> {
+    let (clients, cluster, group) = (clients.clone(), config.source.clone(), config.settings.group.clone());
+    let asked: Vec<_> = partitions(topics).collect();
+    let answer = blocking(move || {
+        let mut offsets = clients.offsets(&cluster, &group)?;
+        match offsets.read_all() {
+            Err(error) if error.kind == ErrorKind::Unsupported => {
+                let found = offsets.read(&asked)?;
+                Ok(asked.into_iter().zip(found).filter_map(|(partition, offset)| Some((partition, offset?))).collect())
+            }
+            answer => answer.map(|all| all.into_iter().collect()),
+        }
+    });
+    answer
+        .await?
+        .map_err(|error| source.failure(format!("reading the offsets of group {}", config.settings.group), &error))
+}
+
+/// Fails when a target topic has fewer partitions than its source and was not made by a mirror, which would grow it.
+async fn check_room(
+    config: &MirrorConfig,
+    target: &Peer,
+    topics: &BTreeMap<TopicName, u32>,
+    stored: &BTreeMap<TopicPartition, GroupOffset>,
+) -> Result<(), Failure> {
+    let has = target.ask("listing topics", |admin| admin.topics()).await?.unwrap_or_default();
+    let mut short = Vec::new();
+    for (topic, count) in topics {
+        let Some(target_count) = has.get(topic).filter(|target_count| *target_count < count) else { continue };
+        if !(config.settings.manage_topics && was_mirrored(target, topic, stored).await?) {
+            short.push((topic, count, target_count));
+        }
+    }
+    if short.is_empty() {
+        return Ok(());
+    }
+    let lines: String = short
+        .into_iter()
+        .map(|(topic, count, target_count)| {
+            format!(
+                "\n  topic {topic} has {target_count} partitions, the source {count}:\n    kafka-topics \
+                 --bootstrap-server {} --alter --topic {topic} --partitions {count}",
+                target.bootstrap
+            )
+        })
+        .collect();
+    Err(Failure::conflict(format!(
+        "records would lose their partition on the target cluster; grow these topics first (records with keys that are \
+         there already stay where they are):{lines}"
+    )))
+}
+
+/// Whether a mirror stored offsets for just this topic of the target.
+async fn was_mirrored(
+    target: &Peer,
+    topic: &TopicName,
+    stored: &BTreeMap<TopicPartition, GroupOffset>,
+) -> Result<bool, Failure> {
+    let of_topic = stored.iter().filter(|(partition, _)| partition.topic == *topic).map(|(_, offset)| offset);
+    let ids: BTreeSet<_> = of_topic
+        .map(|offset| StoredOffset::parse(offset.next_offset, offset.leader_epoch, &offset.metadata).stored_by)
+        .filter_map(|stored_by| match stored_by {
+            StoredBy::Us(identity) => Some(identity.target_topic_id),
+            StoredBy::OtherTool | StoredBy::Unreadable(_) => None,
+        })
+        .collect();
+    if ids.is_empty() {
+        return Ok(false);
+    }
+    let asked = [topic.clone()];
+    let described = target.ask("describing topics", move |admin| admin.describe_topics(&asked)).await?;
+    let id = described.and_then(|described| Some(described.into_iter().next()?.ok()?.id)).unwrap_or_default();
+    Ok(ids.into_iter().any(|mirrored| !mirrored.contradicts(id)))
+}
+
+/// Where each partition ends for a reader of committed records.
+async fn ends(
+    source: &Peer,
+    topics: &BTreeMap<TopicName, u32>,
+) -> Result<BTreeMap<TopicPartition, NextOffset>, Failure> {
+    let start = Instant::now();
+    let mut ends = BTreeMap::new();
+    let mut missing: Vec<_> = partitions(topics).collect();
+    while !missing.is_empty() {
+        let queries: Vec<_> = missing.into_iter().map(|partition| (partition, OffsetQuery::LastStable)).collect();
+        let asked = queries.clone();
+        let answers = source.ask("looking up ends", move |admin| admin.offsets(&asked)).await?.ok_or_else(|| {
+            Failure::failed("the source cluster can't tell where its partitions end, which --until-end must know")
+        })?;
+        missing = Vec::new();
+        for ((partition, _), answer) in queries.into_iter().zip(answers) {
+            match answer {
+                Ok(end) => drop(ends.insert(partition, end)),
+                Err(error) if error.is_retryable() && start.elapsed() < ENDS_PATIENCE => missing.push(partition),
+                Err(error) => {
+                    tracing::warn!(topic = %partition.topic, partition = %partition.partition, %error, "can't read the end");
+                    ends.insert(partition, NO_END);
+                }
+            }
+        }
+        if !missing.is_empty() {
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+    Ok(ends)
+}
+
+/// All partitions of the topics.
+fn partitions(topics: &BTreeMap<TopicName, u32>) -> impl Iterator<Item = TopicPartition> {
+    topics.iter().flat_map(|(topic, count)| {
+        (0..*count).map(|partition| TopicPartition::new(topic.clone(), Partition(partition)))
+    })
+}
