@@ -17,6 +17,7 @@ pub mod contents;
 pub mod jars;
 pub mod kafka_cluster;
 pub mod kafka_tools;
+pub mod mirror;
 pub mod mirror_maker;
 pub mod ports;
 pub mod process;
