@@ -110,27 +110,29 @@ impl Client {
         list.first_failure()
     }
 
-    /// Asks for a topic's metadata, so that the client knows its leaders, and waits for the answer up to `wait`. Says
-    /// whether it came.
-    pub fn learn_topic(&self, topic: &CStr, wait: Duration) -> bool {
+    /// Asks for a topic's metadata, so that the client knows its leaders, and waits for the answer up to `wait`. Gives
+    /// the number of its partitions, 0 if it is unknown; `None` without an answer.
+    pub fn learn_topic(&self, topic: &CStr, wait: Duration) -> Option<u32> {
         let wait = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
         let mut metadata: *const sys::rd_kafka_metadata = ptr::null();
         // SAFETY: the name is NUL-terminated and copied; no topic configuration means the default one.
         let topic = unsafe { sys::rd_kafka_topic_new(self.handle(), topic.as_ptr(), ptr::null_mut()) };
         if topic.is_null() {
-            return false;
+            return None;
         }
-        // SAFETY: client and topic are alive; what is written to `metadata` is ours to destroy, right after, if
-        // anything was written; the topic handle came from the call above.
+        // SAFETY: client and topic are alive, and the topic handle is ours from the call above. What is written to
+        // `metadata`, if anything, has as many topics as it says, and is ours to destroy, once read. Its codes, which
+        // may be unknown to the binding's `enum`, are not looked at.
         unsafe {
-            // The result is not looked at: only whether something was written.
             rd_kafka_metadata(self.handle(), 0, topic, &mut metadata, wait);
-            if !metadata.is_null() {
-                sys::rd_kafka_metadata_destroy(metadata);
-            }
             sys::rd_kafka_topic_destroy(topic);
+            if metadata.is_null() {
+                return None;
+            }
+            let count = if (*metadata).topic_cnt > 0 { (*(*metadata).topics).partition_cnt } else { 0 };
+            sys::rd_kafka_metadata_destroy(metadata);
+            Some(u32::try_from(count).unwrap_or(0))
         }
-        !metadata.is_null()
     }
 
     /// The error that made the client useless, if one did.

@@ -9,7 +9,6 @@ use rdkafka_sys as sys;
 use super::client::Client;
 use super::code::{self, Code, Failure};
 use super::fetched::Fetched;
-use super::partitions::PartitionList;
 
 /// Something that happened to a client that lives for `'c`; destroyed when dropped.
 #[derive(Debug)]
@@ -71,12 +70,6 @@ impl<'c> Event<'c> {
         // SAFETY: the event is alive; its text is NUL-terminated, lives as long and is copied.
         let text = unsafe { CStr::from_ptr(sys::rd_kafka_event_error_string(self.handle())) };
         Err(Failure { code, text: text.to_string_lossy().into_owned() })
-    }
-
-    /// The partitions that an answer to a commit speaks of.
-    pub fn partitions(&self) -> Option<PartitionList> {
-        // SAFETY: the event is alive, the list belongs to it and is copied.
-        unsafe { PartitionList::copy_of(sys::rd_kafka_event_topic_partition_list(self.handle())) }
     }
 }
 

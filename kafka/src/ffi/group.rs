@@ -17,27 +17,16 @@ pub fn committed(client: &Client, list: &mut PartitionList, wait: Duration) -> R
     Failure::check(Code(unsafe { rd_kafka_committed(client.handle(), list.handle(), milliseconds(wait)) }))
 }
 
-/// Stores offsets for the client's own group. The list that comes back has each partition's outcome; the failure beside
-/// it is the request's, which may be that of one partition.
+/// Stores offsets for the client's own group. The failure may be that of a single partition.
 ///
 /// Unlike `rd_kafka_commit` it does not wait for ever: after `wait` the outcome is unknown and the error `TIMED_OUT`.
-pub fn commit(
-    client: &Client,
-    list: &PartitionList,
-    wait: Duration,
-) -> Result<(PartitionList, Option<Failure>), Failure> {
+pub fn commit(client: &Client, list: &PartitionList, wait: Duration) -> Result<(), Failure> {
     let queue = Queue::new(client);
     // SAFETY: client, list and queue are alive; the list is copied; without a callback the answer is an event.
     let code = unsafe { rd_kafka_commit_queue(client.handle(), list.handle(), queue.handle(), None, ptr::null_mut()) };
     Failure::check(Code(code))?;
     match queue.poll(wait).map(Event::happened) {
-        Some(Happened::Committed(answer)) => {
-            let failure = answer.failure().err();
-            match (answer.partitions(), failure) {
-                (Some(outcomes), failure) => Ok((outcomes, failure)),
-                (None, failure) => Err(failure.unwrap_or_else(|| Failure::of(Code::INVALID_ARG))),
-            }
-        }
+        Some(Happened::Committed(answer)) => answer.failure(),
         _ => Err(Failure::of(Code::TIMED_OUT)),
     }
 }
@@ -84,23 +73,23 @@ pub fn list_offsets(client: &Client, group: &str, wait: Duration) -> Result<Part
 }
 
 /// A queue for one answer; a late answer goes with it.
-struct Queue<'c> {
+pub(super) struct Queue<'c> {
     client: &'c Client,
     handle: NonNull<sys::rd_kafka_queue_t>,
 }
 
 impl<'c> Queue<'c> {
-    fn new(client: &'c Client) -> Self {
+    pub(super) fn new(client: &'c Client) -> Self {
         // SAFETY: the client is alive, and lives longer than this value, by its lifetime.
         let queue = unsafe { sys::rd_kafka_queue_new(client.handle()) };
         Self { client, handle: NonNull::new(queue).expect("the C library never returns null here") }
     }
 
-    fn handle(&self) -> *mut sys::rd_kafka_queue_t {
+    pub(super) fn handle(&self) -> *mut sys::rd_kafka_queue_t {
         self.handle.as_ptr()
     }
 
-    fn poll(&self, wait: Duration) -> Option<Event<'c>> {
+    pub(super) fn poll(&self, wait: Duration) -> Option<Event<'c>> {
         // SAFETY: the queue is alive; the event it hands out is ours.
         unsafe { Event::own(self.client, sys::rd_kafka_queue_poll(self.handle(), milliseconds(wait))) }
     }
@@ -113,7 +102,7 @@ impl Drop for Queue<'_> {
     }
 }
 
-fn milliseconds(wait: Duration) -> c_int {
+pub(super) fn milliseconds(wait: Duration) -> c_int {
     c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX)
 }
 

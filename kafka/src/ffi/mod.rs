@@ -13,6 +13,7 @@
 //!   timestamp.rs   the one thing about a record that the C interface cannot say: timestamp 0
 //!   partitions.rs  lists of partitions with offset, leader epoch, metadata and error
 //!   group.rs       offsets of a group: read, read all, commit
+//!   admin*.rs      questions and orders to a cluster, and their answers
 //!   code.rs        error codes as plain numbers
 //!   log.rs         the C library's log lines
 //! ```
@@ -21,6 +22,10 @@
 //! that a newer broker invents is never read as one of the binding's `enum` values (that would be undefined).
 #![allow(unsafe_code)]
 
+pub mod admin;
+pub mod admin_configs;
+pub mod admin_reads;
+pub mod admin_topics;
 pub mod client;
 pub mod code;
 pub mod event;

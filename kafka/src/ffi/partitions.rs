@@ -32,6 +32,31 @@ pub struct Element {
     pub code: Code,
 }
 
+impl Element {
+    /// A copy of an element of the C library's.
+    ///
+    /// # Safety
+    /// `element` must be alive.
+    pub(super) unsafe fn copy_of(element: *const sys::rd_kafka_topic_partition_t) -> Self {
+        // SAFETY: alive by the caller's promise, its topic NUL-terminated, and its metadata null or as long as stated.
+        // No reference to the whole is made: its code may be unknown to the binding.
+        unsafe {
+            let metadata = (*element).metadata.cast::<u8>();
+            Self {
+                topic: CStr::from_ptr((*element).topic).to_string_lossy().into_owned(),
+                partition: (*element).partition,
+                offset: (*element).offset,
+                leader_epoch: sys::rd_kafka_topic_partition_get_leader_epoch(element),
+                metadata: match metadata.is_null() {
+                    true => Vec::new(),
+                    false => slice::from_raw_parts(metadata, (*element).metadata_size).to_vec(),
+                },
+                code: code::read(&raw const (*element).err),
+            }
+        }
+    }
+}
+
 impl PartitionList {
     /// An empty list with room for `count` elements.
     pub fn with_capacity(count: usize) -> Self {
@@ -111,23 +136,8 @@ impl PartitionList {
     /// The elements, copied.
     pub fn elements(&self) -> impl Iterator<Item = Element> + '_ {
         (0..self.len()).map(|index| {
-            // SAFETY: the index is below the count, so the element is alive, its topic NUL-terminated, and its metadata
-            // null or as long as stated. No reference to the whole is made: its code may be unknown to the binding.
-            unsafe {
-                let element = (*self.handle()).elems.add(index);
-                let metadata = (*element).metadata.cast::<u8>();
-                Element {
-                    topic: CStr::from_ptr((*element).topic).to_string_lossy().into_owned(),
-                    partition: (*element).partition,
-                    offset: (*element).offset,
-                    leader_epoch: sys::rd_kafka_topic_partition_get_leader_epoch(element),
-                    metadata: match metadata.is_null() {
-                        true => Vec::new(),
-                        false => slice::from_raw_parts(metadata, (*element).metadata_size).to_vec(),
-                    },
-                    code: code::read(&raw const (*element).err),
-                }
-            }
+            // SAFETY: the index is below the count, so the element is alive.
+            unsafe { Element::copy_of((*self.handle()).elems.add(index)) }
         })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use common::config::ClusterConfig;
 use common::ids::TopicPartition;
 
+use super::admin::LibrdkafkaAdmin;
 use super::offsets::LibrdkafkaOffsets;
 use super::sink::LibrdkafkaSink;
 use super::source::LibrdkafkaSource;
@@ -14,6 +15,7 @@ use crate::clients::Clients;
 use crate::error::{Error, ErrorKind};
 use crate::ffi::client::{Client, Kind};
 use crate::offsets::OffsetStore;
+use crate::properties::{Role, client_config};
 use crate::sink::SinkBounds;
 use crate::source::SourceBounds;
 
@@ -42,16 +44,23 @@ impl Clients for LibrdkafkaClients {
 
     fn sink(&self, cluster: &ClusterConfig, bounds: SinkBounds) -> Result<LibrdkafkaSink, Error> {
         let settings = Settings::of(cluster, Role::Producer)?.sink(bounds);
-        Ok(LibrdkafkaSink::new(settings.client(cluster, Kind::Producer)?, bounds))
+        let compresses = settings.given.get("compression.type").is_some_and(|codec| codec != "none");
+        Ok(LibrdkafkaSink::new(settings.client(cluster, Kind::Producer)?, bounds, compresses))
     }
 
-    fn admin(&self, _cluster: &ClusterConfig) -> Result<Arc<dyn ClusterAdmin>, Error> {
-        Err(Error::new(ErrorKind::Unsupported, "administration is not there yet"))
+    fn admin(&self, cluster: &ClusterConfig) -> Result<Arc<dyn ClusterAdmin>, Error> {
+        let Settings { given, own } = Settings::of(cluster, Role::Admin)?;
+        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let admin = LibrdkafkaAdmin::new(given.into_iter().chain(own).collect());
+        let wrong = |error: Error| Error::new(error.kind, format!("cluster {}: {}", cluster.name, error.text));
+        Ok(Arc::new(admin.map_err(wrong)?))
     }
 
     fn offsets(&self, cluster: &ClusterConfig, group: &str) -> Result<Box<dyn OffsetStore>, Error> {
         let settings = Settings::of(cluster, Role::Consumer)?.offsets(group);
-        Ok(Box::new(LibrdkafkaOffsets::new(settings.client(cluster, Kind::Consumer)?, group)))
+        let cluster = cluster.clone();
+        let client = move || settings.client(&cluster, Kind::Consumer);
+        Ok(Box::new(LibrdkafkaOffsets::new(Box::new(client), group)?))
     }
 }
 
@@ -102,20 +111,25 @@ impl Settings {
     fn sink(mut self, bounds: SinkBounds) -> Self {
         self.set("enable.idempotence", true).set("acks", "all").set("enable.gapless.guarantee", true);
         self.set("message.timeout.ms", 0).set("max.in.flight", 5).set("delivery.report.only.error", false);
-        if !["linger.ms", "queue.buffering.max.ms"].iter().any(|name| self.given.contains_key(*name)) {
+        if !self.given.contains_key("linger.ms") {
             self.set("linger.ms", 5);
         }
         let given = self.given.get("batch.size").and_then(|bytes| bytes.parse::<usize>().ok());
         self.set("batch.size", bounds.batch_bytes.min(given.unwrap_or(usize::MAX)).clamp(1, BYTES_MAX));
         // The sink keeps the bound itself: the client's would refuse a record larger than it for ever.
         self.set("queue.buffering.max.kbytes", BYTES_MAX).set("queue.buffering.max.messages", 10_000_000);
+        // A topic that is really missing ends the sink, so a new one gets time to become known to every broker.
+        self.set("topic.metadata.propagation.max.ms", 5_000);
         // What a topic takes is known to the caller; batches are bounded by `batch.size`.
         self.set("message.max.bytes", 1_000_000_000);
         self
     }
 
     fn offsets(mut self, group: &str) -> Self {
-        self.consumer(group);
+        // A commit waits for the group's coordinator for a session, and for its answer for the socket's time: it has
+        // ended by the time its caller stops waiting, and a client that is dropped does not wait for long either.
+        self.consumer(group).set("session.timeout.ms", 6_000).set("heartbeat.interval.ms", 2_000);
+        self.set("socket.timeout.ms", 7_000);
         self
     }
 
@@ -132,13 +146,4 @@ impl Settings {
 pub(super) fn partition_number(place: &TopicPartition) -> Result<i32, Error> {
     i32::try_from(place.partition.0)
         .map_err(|_| Error::new(ErrorKind::UnknownTopic, format!("{place}: no cluster has so many partitions")))
-}
-
-#[derive(Clone, Copy)]
-enum Role {
-    Consumer,
-    Producer,
-}
-fn client_config(cluster: &ClusterConfig, _role: Role) -> Result<BTreeMap<String, String>, Error> {
-    Ok(cluster.properties.0.clone())
 }

@@ -16,16 +16,19 @@ use crate::offsets::{GroupOffset, OffsetStore};
 /// How long an answer is waited for. A store is asked again soon, and its thread has other things to do meanwhile.
 const ANSWER_WAIT: Duration = Duration::from_secs(8);
 
+/// Makes a client for the group.
+type MakeClient = Box<dyn Fn() -> Result<Client, Error> + Send>;
+
 /// The offsets of one group.
-#[derive(Debug)]
 pub struct LibrdkafkaOffsets {
     client: Client,
+    make_client: MakeClient,
     group: String,
 }
 
 impl LibrdkafkaOffsets {
-    pub(super) fn new(client: Client, group: &str) -> Self {
-        Self { client, group: group.to_owned() }
+    pub(super) fn new(make_client: MakeClient, group: &str) -> Result<Self, Error> {
+        Ok(Self { client: make_client()?, make_client, group: group.to_owned() })
     }
 
     fn error(&self, doing: &str, failure: &Failure) -> Error {
@@ -58,8 +61,13 @@ impl OffsetStore for LibrdkafkaOffsets {
     }
 
     fn read_all(&mut self) -> Result<Vec<(TopicPartition, GroupOffset)>, Error> {
-        let list = group::list_offsets(&self.client, &self.group, ANSWER_WAIT)
-            .map_err(|failure| self.error("listing", &failure))?;
+        let mut answer = group::list_offsets(&self.client, &self.group, ANSWER_WAIT);
+        if answer.as_ref().is_err_and(|failure| failure.code == Code::NOT_COORDINATOR) {
+            // The client never forgets the coordinator that it asks such questions (`rdkafka_coord.c`).
+            self.client = (self.make_client)()?;
+            answer = group::list_offsets(&self.client, &self.group, ANSWER_WAIT);
+        }
+        let list = answer.map_err(|failure| self.error("listing", &failure))?;
         let mut all = Vec::with_capacity(list.len());
         for element in list.elements() {
             let failed = |text: String| self.error("listing", &Failure { code: element.code, text });
@@ -83,23 +91,28 @@ impl OffsetStore for LibrdkafkaOffsets {
             let (topic, partition) = (place.topic.as_str(), number(place)?);
             list.add_commit(topic, partition, offset.next_offset.0, epoch, &offset.metadata);
         }
-        let (outcomes, failure) =
-            group::commit(&self.client, &list, ANSWER_WAIT).map_err(|failure| self.error("committing", &failure))?;
-        let outcomes: Vec<_> = outcomes.elements().collect();
-        assert_eq!(outcomes.len(), offsets.len(), "the outcomes of a commit match what was committed");
-        // The request's failure is that of a partition when a partition has one, else that of all.
-        if let Some(failure) = failure
-            && (outcomes.iter().all(|outcome| outcome.code == Code::NONE)
-                || errors::kind(failure.code) == ErrorKind::GroupHasMembers)
-        {
+        let Err(failure) = group::commit(&self.client, &list, ANSWER_WAIT) else {
+            return Ok(offsets.iter().map(|_| Ok(())).collect());
+        };
+        if !is_of_one_partition(&failure) {
             return Err(self.error("committing", &failure));
         }
-        let outcome = |outcome: &Element| {
-            let doing = format!("committing the offset of {}/{} of", outcome.topic, outcome.partition);
-            Failure::check(outcome.code)
-                .map_err(|failure| errors::error(format_args!("{doing} group {}", self.group), &failure))
+        // The client blames all partitions for one (`rd_kafka_cgrp_update_committed_offsets`): see what was stored.
+        let places: Vec<_> = offsets.iter().map(|(place, _)| place.clone()).collect();
+        let stored = self.read(&places)?;
+        let outcome = |((place, offset), stored): (&(TopicPartition, GroupOffset), &Option<GroupOffset>)| {
+            let doing = format_args!("committing the offset of {place} of group {}", self.group);
+            if stored.as_ref() == Some(offset) { Ok(()) } else { Err(errors::error(doing, &failure)) }
         };
-        Ok(outcomes.iter().map(outcome).collect())
+        Ok(offsets.iter().zip(&stored).map(outcome).collect())
+    }
+}
+
+/// Whether a commit's failure may be that of one partition.
+fn is_of_one_partition(failure: &Failure) -> bool {
+    match errors::kind(failure.code) {
+        ErrorKind::UnknownTopic | ErrorKind::TopicDenied => true,
+        _ => failure.code == Code::OFFSET_METADATA_TOO_LARGE || failure.code == Code::INVALID_COMMIT_OFFSET_SIZE,
     }
 }
 

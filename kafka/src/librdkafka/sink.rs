@@ -26,6 +26,7 @@ pub struct LibrdkafkaSink {
     producer: Producer,
     /// The partition of each open slot.
     partitions: Vec<Option<i32>>,
+    compresses: bool,
     queued_bytes_max: usize,
     queued_bytes: usize,
     outstanding: usize,
@@ -36,10 +37,11 @@ pub struct LibrdkafkaSink {
 }
 
 impl LibrdkafkaSink {
-    pub(super) fn new(client: Client, bounds: SinkBounds) -> Self {
+    pub(super) fn new(client: Client, bounds: SinkBounds, compresses: bool) -> Self {
         Self {
             producer: Producer::new(client),
             partitions: Vec::new(),
+            compresses,
             queued_bytes_max: bounds.queued_bytes,
             queued_bytes: 0,
             outstanding: 0,
@@ -164,6 +166,10 @@ impl Sink for LibrdkafkaSink {
 
     fn outstanding(&self) -> usize {
         self.outstanding
+    }
+
+    fn compresses(&self) -> bool {
+        self.compresses
     }
 
     fn purge(&mut self) {

@@ -36,7 +36,10 @@ pub struct LibrdkafkaSource {
     /// another topic.
     origins: HashMap<(TopicKey, i32), Slot>,
     last_origin: Option<(TopicKey, i32, Slot)>,
-    known_topics: BTreeSet<TopicName>,
+    /// The topics whose leaders the client has learnt, and how many partitions they had then.
+    known_topics: BTreeMap<TopicName, u32>,
+    /// Slots of partitions that their topic does not have. The client would wait for them in silence.
+    missing: Vec<Slot>,
 }
 
 /// A partition that is read.
@@ -59,23 +62,29 @@ impl LibrdkafkaSource {
             slot_of: BTreeMap::new(),
             origins: HashMap::new(),
             last_origin: None,
-            known_topics: BTreeSet::new(),
+            known_topics: BTreeMap::new(),
+            missing: Vec::new(),
         }
     }
 
     /// Has the client learn the leaders of topics it does not know, while answers come quickly.
-    fn learn<'a>(&mut self, topics: impl Iterator<Item = &'a TopicName>) {
-        let started = Instant::now();
-        for topic in topics {
-            if self.known_topics.contains(topic) {
+    fn learn<'a>(&mut self, places: impl Iterator<Item = &'a TopicPartition>) {
+        let (started, mut asked) = (Instant::now(), BTreeSet::new());
+        for TopicPartition { topic, partition } in places {
+            let is_known = self.known_topics.get(topic).is_some_and(|count| partition.0 < *count);
+            if is_known || !asked.insert(topic) {
                 continue;
             }
             let name = CString::new(topic.as_str()).expect("a topic's name contains no NUL character");
             let left = LEARN_WAIT.saturating_sub(started.elapsed());
-            if left < Duration::from_millis(1) || !self.reader.client().learn_topic(&name, left) {
+            if left < Duration::from_millis(1) {
                 return;
             }
-            self.known_topics.insert(topic.clone());
+            match self.reader.client().learn_topic(&name, left) {
+                None => return,
+                Some(0) => self.known_topics.remove(topic),
+                Some(count) => self.known_topics.insert(topic.clone(), count),
+            };
         }
     }
 
@@ -100,6 +109,7 @@ impl LibrdkafkaSource {
             return Ok(());
         }
         self.forget_origins();
+        self.missing.retain(|slot| !slots.contains(slot));
         // The client remembers over assignments that a partition is paused.
         if !paused.is_empty() {
             let resumed = self.reader.client().resume(&mut paused);
@@ -198,7 +208,7 @@ impl LibrdkafkaSource {
 
 impl Source for LibrdkafkaSource {
     fn assign(&mut self, assignments: &[(Slot, TopicPartition, Position)]) -> Result<(), Error> {
-        self.learn(assignments.iter().map(|(_, place, _)| &place.topic));
+        self.learn(assignments.iter().map(|(_, place, _)| place));
         let slots: Vec<Slot> = assignments.iter().map(|(slot, ..)| *slot).collect();
         self.take_out(&slots)?;
         let mut list = PartitionList::with_capacity(assignments.len());
@@ -212,6 +222,9 @@ impl Source for LibrdkafkaSource {
             if self.slots.len() <= index {
                 self.slots.resize_with(index + 1, || None);
             }
+            if self.known_topics.get(&place.topic).is_some_and(|count| place.partition.0 >= *count) {
+                self.missing.push(*slot);
+            }
             let (place, position) = (place.clone(), *position);
             self.slots[index] = Some(Reading { place, number, position, is_confirmed: false, is_paused: false });
         }
@@ -219,6 +232,7 @@ impl Source for LibrdkafkaSource {
         let outcome = self.reader.client().incremental_assign(&list);
         outcome.map_err(|failure| {
             // None of them is in the client's assignment.
+            self.missing.clear();
             for slot in slots {
                 if let Some(reading) = self.slots[usize::from(slot.0)].take() {
                     self.slot_of.remove(&reading.place);
@@ -245,6 +259,10 @@ impl Source for LibrdkafkaSource {
     }
 
     fn poll(&mut self, wait: Duration) -> Option<Polled<'_>> {
+        if let Some(slot) = self.missing.pop() {
+            let (code, text) = (Code::UNKNOWN_PARTITION, Code::UNKNOWN_PARTITION.to_string());
+            return self.fail(slot, &Failure { code, text });
+        }
         let mut wait = wait;
         let slot = loop {
             match self.reader.poll(wait)? {
