@@ -1,0 +1,234 @@
+//! What a cluster says about itself, and changes to it, over librdkafka's admin interface.
+//!
+//! A call that the cluster lacks fails at once as `Unsupported`. librdkafka knows that from the ApiVersions of the broker
+//! it asks, but only gets so far if it finds the controller: a cluster without one (librdkafka's own mock) is therefore
+//! asked at any broker. See `docs/design/librdkafka-admin.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use common::ids::{TopicId, TopicName, TopicPartition};
+use common::offsets::NextOffset;
+
+use super::admin_offsets::{self, Found};
+use super::errors;
+use crate::admin::{ClusterAdmin, GroupMember, NewTopic, OffsetQuery, TopicConfig, TopicConfigs, TopicDescription};
+use crate::error::{Error, ErrorKind};
+use crate::ffi::admin::{self, Request};
+use crate::ffi::admin_topics::{Named, Topic};
+use crate::ffi::client::{Client, Kind};
+use crate::ffi::code::{Code, Failure};
+use crate::ffi::event::Happened;
+use crate::ffi::{admin_configs, admin_reads, admin_topics};
+
+/// How long a question may take. A broker that is alive answers in milliseconds.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an order may take: the controller waits until all brokers know of it.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Topics described by one request, so that neither it nor its answer grows without bound.
+const TOPICS_MAX: usize = 500;
+
+const INVALID_PARTITIONS: Code = Code(37);
+const GROUP_ID_NOT_FOUND: Code = Code(69);
+
+/// An administrator of a real cluster. Any thread may use it.
+#[derive(Debug)]
+pub struct LibrdkafkaAdmin {
+    client: Client,
+    has_controller: AtomicBool,
+}
+
+impl LibrdkafkaAdmin {
+    /// An administrator whose client has this configuration, in librdkafka's words.
+    pub fn new(config: BTreeMap<String, String>) -> Result<Self, Error> {
+        let properties: Vec<_> = config.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // a producer: unlike a consumer it needs no group
+        let client = Client::new(Kind::Producer, &properties).map_err(|text| Error::new(ErrorKind::Config, text))?;
+        Ok(Self { client, has_controller: AtomicBool::new(false) })
+    }
+
+    /// A request to whichever broker is responsible.
+    fn request(&self, wait: Duration) -> Request<'_> {
+        Request { client: &self.client, wait, broker: None }
+    }
+
+    /// A request to the controller; in a cluster that has none, to any broker.
+    fn to_controller(&self, wait: Duration, doing: impl fmt::Display) -> Result<Request<'_>, Error> {
+        let request = self.request(wait);
+        if self.has_controller.load(Ordering::Relaxed) {
+            return Ok(request);
+        }
+        let metadata = admin::metadata(&self.client, false, QUESTION_TIMEOUT);
+        let metadata = metadata.map_err(|failure| self.error(doing, &failure))?;
+        // librdkafka would wait for it until the time is up
+        if metadata.brokers.contains(&admin::controller(&self.client)) {
+            self.has_controller.store(true, Ordering::Relaxed);
+            return Ok(request);
+        }
+        Ok(Request { broker: metadata.brokers.first().copied(), ..request })
+    }
+
+    /// An error with what was being done. Where no answer came, what the client says of its connections tells more.
+    fn error(&self, doing: impl fmt::Display, failure: &Failure) -> Error {
+        match failure.code {
+            Code::POLICY_VIOLATION | INVALID_PARTITIONS => {
+                Error::new(ErrorKind::InvalidConfig, format!("{doing}: {}", failure.text))
+            }
+            Code::TIMED_OUT | Code::TIMED_OUT_QUEUE | Code::TRANSPORT | Code::LEADER_NOT_AVAILABLE => {
+                let told = self.reports();
+                errors::error(doing, told.as_ref().unwrap_or(failure))
+            }
+            _ => errors::error(doing, failure),
+        }
+    }
+
+    /// Forgets what the client reported of its connections, so that reports neither pile up nor outlive their truth.
+    fn begin(&self) {
+        self.reports();
+    }
+
+    /// What the client reported since it was asked last, if that tells why no answer came; a refused login first.
+    fn reports(&self) -> Option<Failure> {
+        let mut telling = None;
+        while let Some(event) = self.client.poll(Duration::ZERO) {
+            let Happened::Trouble(trouble) = event.happened() else { continue };
+            match errors::kind(trouble.failure.code) {
+                ErrorKind::Authentication => telling = Some(trouble.failure),
+                ErrorKind::Unreachable if telling.is_none() && trouble.failure.code != Code::ALL_BROKERS_DOWN => {
+                    telling = Some(trouble.failure);
+                }
+                _ => {}
+            }
+        }
+        telling
+    }
+
+    /// Asks for something of each topic, in bounded requests, and puts the answers into the order asked.
+    fn for_each<T: Clone, U>(
+        &self,
+        doing: &str,
+        topics: &[TopicName],
+        ask: impl Fn(&Request<'_>, &[&str]) -> Result<Named<T>, Failure>,
+        made: impl Fn(T) -> U,
+    ) -> Result<Vec<Result<U, Error>>, Error> {
+        self.begin();
+        // asking for one twice is an error
+        let distinct: Vec<&str> = topics.iter().map(TopicName::as_str).collect::<BTreeSet<_>>().into_iter().collect();
+        let mut found: BTreeMap<String, Result<T, Failure>> = BTreeMap::new();
+        for some in distinct.chunks(TOPICS_MAX) {
+            let request = self.to_controller(QUESTION_TIMEOUT, doing)?;
+            found.extend(ask(&request, some).map_err(|failure| self.error(doing, &failure))?);
+        }
+        let answer = |topic: &TopicName| {
+            let missing = || Failure::of(Code::UNKNOWN_TOPIC_OR_PART);
+            let found = found.get(topic.as_str()).cloned().unwrap_or_else(|| Err(missing()));
+            found.map(&made).map_err(|failure| self.error(format_args!("{doing} {topic}"), &failure))
+        };
+        Ok(topics.iter().map(answer).collect())
+    }
+}
+
+impl ClusterAdmin for LibrdkafkaAdmin {
+    fn cluster_id(&self) -> Result<Option<String>, Error> {
+        self.begin();
+        admin::metadata(&self.client, false, QUESTION_TIMEOUT)
+            .map_err(|failure| self.error("asking for the cluster's id", &failure))?;
+        Ok(admin::cluster_id(&self.client))
+    }
+
+    fn topics(&self) -> Result<BTreeMap<TopicName, u32>, Error> {
+        self.begin();
+        let metadata = admin::metadata(&self.client, true, QUESTION_TIMEOUT)
+            .map_err(|failure| self.error("listing topics", &failure))?;
+        let named = metadata.topics.into_iter().filter_map(|(name, count)| Some((TopicName::new(name).ok()?, count)));
+        Ok(named.collect())
+    }
+
+    fn describe_topics(&self, topics: &[TopicName]) -> Result<Vec<Result<TopicDescription, Error>>, Error> {
+        self.for_each("describing topic", topics, admin_topics::describe, |topic: Topic| {
+            let (may_read, may_write) = topic.rights.unwrap_or((true, true));
+            TopicDescription {
+                id: TopicId(uuid::Uuid::from_u64_pair(topic.id.0, topic.id.1)),
+                partitions: u32::try_from(topic.partitions).unwrap_or(u32::MAX),
+                may_read,
+                may_write,
+            }
+        })
+    }
+
+    fn topic_configs(&self, topics: &[TopicName]) -> Result<Vec<Result<TopicConfigs, Error>>, Error> {
+        self.for_each("describing the settings of topic", topics, admin_configs::describe, |settings| {
+            let setting = |setting: admin_configs::Setting| {
+                (setting.name, TopicConfig { value: setting.value, is_override: setting.is_override })
+            };
+            TopicConfigs(settings.into_iter().map(setting).collect())
+        })
+    }
+
+    fn create_topic(&self, topic: &NewTopic) -> Result<(), Error> {
+        self.begin();
+        let doing = format_args!("creating topic {}", topic.name);
+        let configs = topic.configs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let request = self.to_controller(ORDER_TIMEOUT, doing)?;
+        admin_topics::create(&request, topic.name.as_str(), topic.partitions, configs)
+            .map_err(|failure| self.error(doing, &failure))
+    }
+
+    fn grow_topic(&self, topic: &TopicName, partitions: u32) -> Result<(), Error> {
+        self.begin();
+        let doing = format_args!("growing topic {topic} to {partitions} partitions");
+        let request = self.to_controller(ORDER_TIMEOUT, doing)?;
+        admin_topics::grow(&request, topic.as_str(), partitions).map_err(|failure| self.error(doing, &failure))
+    }
+
+    fn set_topic_configs(&self, topic: &TopicName, configs: &BTreeMap<String, String>) -> Result<(), Error> {
+        self.begin();
+        let doing = format_args!("setting up topic {topic}");
+        let configs = configs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let request = self.to_controller(ORDER_TIMEOUT, doing)?;
+        admin_configs::set(&request, topic.as_str(), configs).map_err(|failure| self.error(doing, &failure))
+    }
+
+    fn offsets(&self, queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Result<NextOffset, Error>>, Error> {
+        self.begin();
+        let look_up = |queries: &[_]| -> Result<Vec<Found>, Error> {
+            let found = admin_offsets::look_up(&self.request(QUESTION_TIMEOUT), queries)?;
+            found.map_err(|failure| self.error("looking up offsets", &failure))
+        };
+        let mut found = look_up(queries)?;
+        let open: Vec<usize> = (0..found.len()).filter(|at| matches!(found[*at], Ok(offset) if offset < 0)).collect();
+        let ends: Vec<_> = open.iter().map(|at| (queries[*at].0.clone(), OffsetQuery::LastStable)).collect();
+        for (at, end) in open.into_iter().zip(look_up(&ends)?) {
+            found[at] = end;
+        }
+        let answer = |(found, (place, _)): (Found, &(TopicPartition, OffsetQuery))| {
+            let failed = |failure| self.error(format_args!("looking up an offset of {place}"), &failure);
+            found.map(NextOffset).map_err(failed)
+        };
+        Ok(found.into_iter().zip(queries).map(answer).collect())
+    }
+
+    fn group_members(&self, group: &str) -> Result<Vec<GroupMember>, Error> {
+        self.begin();
+        match admin_reads::members(&self.request(QUESTION_TIMEOUT), group) {
+            Err(failure) if failure.code == GROUP_ID_NOT_FOUND => Ok(Vec::new()),
+            Err(failure) => Err(self.error(format_args!("asking for the members of group {group}"), &failure)),
+            Ok(members) => Ok(members
+                .into_iter()
+                .map(|member| GroupMember {
+                    member_id: member.member_id,
+                    client_id: member.client_id,
+                    host: member.host,
+                })
+                .collect()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "admin_test.rs"]
+mod tests;
