@@ -158,7 +158,7 @@ mod tests {
             ("[\\p{Digit}x]", "[[:digit:]x]"),
             ("\\P{Punct}", "[[:^punct:]]"),
             ("a\\Z", "a\\z"),
-            ("[a--b]", "[a-\\-b]"),
+            ("[+--]", "[+-\\-]"),
             ("\\p{L}", "\\p{L}"),
         ];
         for (java, rust) in cases {
