@@ -69,8 +69,8 @@ pub async fn play() -> Result<(), Failure> {
     tell(
         "true",
         &format!(
-            ": every record is at the target, unchanged and in order; {} came twice, all of them copied in the {interval} \
-             ms\n      before the kill and not yet stored ({:.1} s in all)",
+            ": every record is at the target, unchanged and in order; {} came twice, all of them copied before the kill\n      \
+             but not yet stored (offsets are stored every {interval} ms; {:.1} s in all)",
             grouped(verdict.repeated()),
             started.elapsed().as_secs_f64()
         ),

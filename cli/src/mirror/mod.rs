@@ -18,6 +18,7 @@ mod config;
 mod http;
 mod java_regex;
 mod metric_names;
+mod peer;
 mod preflight;
 mod process;
 mod progress;

@@ -3,24 +3,22 @@
 //! the target has room for what will come.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::ClusterConfig;
 use common::identity::{StoredBy, StoredOffset};
 use common::ids::{Partition, TopicName, TopicPartition};
 use common::offsets::NextOffset;
 use common::reason::Side;
-use kafka::admin::{ClusterAdmin, OffsetQuery};
+use kafka::admin::OffsetQuery;
 use kafka::clients::Clients;
-use kafka::error::{Error, ErrorKind};
+use kafka::error::ErrorKind;
 use kafka::offsets::GroupOffset;
 use tokio::time::{Instant, sleep};
 
 use super::args::MirrorArgs;
-use super::config::{MirrorConfig, bootstrap};
+use super::config::MirrorConfig;
+use super::peer::{Peer, RETRY_INTERVAL};
 use super::watch::MEMBERS_PATIENCE;
 use crate::failure::Failure;
 use crate::output;
@@ -85,63 +83,6 @@ pub async fn check<C: Clients>(config: &MirrorConfig, args: &MirrorArgs, clients
     Ok(Found { topics, ends })
 }
 
-/// One of the two clusters, with what a message about it needs.
-struct Peer {
-    side: Side,
-    bootstrap: String,
-    file: String,
-    admin: Arc<dyn ClusterAdmin>,
-}
-
-impl Peer {
-    fn new<C: Clients>(side: Side, cluster: &ClusterConfig, file: &Path, clients: &C) -> Result<Self, Failure> {
-        let file = file.display().to_string();
-        let admin = clients.admin(cluster).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
-        Ok(Self { side, bootstrap: bootstrap(cluster).to_owned(), file, admin })
-    }
-
-    /// Asks the cluster off the runtime's threads. `None` where the cluster does not know the question.
-    async fn ask<T: Send + 'static>(
-        &self,
-        doing: &str,
-        question: impl FnOnce(&dyn ClusterAdmin) -> Result<T, Error> + Send + 'static,
-    ) -> Result<Option<T>, Failure> {
-        let admin = self.admin.clone();
-        match blocking(move || question(admin.as_ref())).await? {
-            Ok(answer) => Ok(Some(answer)),
-            Err(error) if error.kind == ErrorKind::Unsupported => {
-                tracing::info!(cluster = %self.side, "{doing} is not supported by the cluster, skipped");
-                Ok(None)
-            }
-            Err(error) => Err(self.failure(doing, &error)),
-        }
-    }
-
-    fn failure(&self, doing: impl Display, error: &Error) -> Failure {
-        let Self { side, bootstrap, file, .. } = self;
-        match error.kind {
-            ErrorKind::Unreachable => Failure::failed(format!(
-                "no broker of the {side} cluster at {bootstrap} answers: {error}; check bootstrap.servers and \
-                 security.protocol in {file}"
-            )),
-            ErrorKind::Authentication => Failure::failed(format!(
-                "the {side} cluster at {bootstrap} refuses the credentials: {error}; check the sasl.* and ssl.* \
-                 properties in {file}"
-            )),
-            ErrorKind::Config => Failure::usage(format!("{file}: {error}")),
-            ErrorKind::TopicDenied | ErrorKind::GroupDenied | ErrorKind::ClusterDenied => Failure::failed(format!(
-                "the {side} cluster at {bootstrap} denies {doing}: {error}; grant the right to the user of {file}"
-            )),
-            _ => Failure::failed(format!("{doing} on the {side} cluster at {bootstrap}: {error}")),
-        }
-    }
-}
-
-/// Runs what waits for an answer on a thread of its own.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::failed(format!("a request was lost: {error}")))
-}
-
 /// Waits until the group has no members. A consumer that was killed stays one for its session timeout.
 async fn wait_for_members(source: &Peer, group: &str) -> Result<(), Failure> {
     let start = Instant::now();
@@ -202,19 +143,19 @@ async fn stored_offsets<C: Clients>(
 ) -> Result<BTreeMap<TopicPartition, GroupOffset>, Failure> {
     let (clients, cluster, group) = (clients.clone(), config.source.clone(), config.settings.group.clone());
     let asked: Vec<_> = partitions(topics).collect();
-    let answer = blocking(move || {
+    let doing = format!("reading the offsets of group {}", config.settings.group);
+    let request = move || {
         let mut offsets = clients.offsets(&cluster, &group)?;
         match offsets.read_all() {
             Err(error) if error.kind == ErrorKind::Unsupported => {
                 let found = offsets.read(&asked)?;
-                Ok(asked.into_iter().zip(found).filter_map(|(partition, offset)| Some((partition, offset?))).collect())
+                let known = asked.iter().cloned().zip(found);
+                Ok(known.filter_map(|(partition, offset)| Some((partition, offset?))).collect())
             }
             answer => answer.map(|all| all.into_iter().collect()),
         }
-    });
-    answer
-        .await?
-        .map_err(|error| source.failure(format!("reading the offsets of group {}", config.settings.group), &error))
+    };
+    source.patiently(&doing, request).await.map_err(|error| source.failure(&doing, &error))
 }
 
 /// Fails when a target topic has fewer partitions than its source and was not made by a mirror, which would grow it.
@@ -300,7 +241,7 @@ async fn ends(
             }
         }
         if !missing.is_empty() {
-            sleep(Duration::from_millis(200)).await;
+            sleep(RETRY_INTERVAL).await;
         }
     }
     Ok(ends)
