@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::ids::{RouteName, SessionId, TopicName};
 
 use super::input::Candidate;
+use crate::state::Wish;
 
 /// A topic, borrowed from the input.
 type TopicKey<'a> = (&'a RouteName, &'a TopicName);
@@ -34,6 +35,18 @@ fn topic_of(candidate: &Candidate) -> TopicKey<'_> {
     (&candidate.partition.route, &candidate.partition.topic)
 }
 
+impl<'a> Load<'a> {
+    /// Takes the last partition of the topic that it can give most of.
+    fn give_one(&mut self) -> Option<&'a Candidate> {
+        let by_count = self.most.get_or_insert_with(|| self.running.iter().map(|(topic, all)| (all.len(), *topic)).collect());
+        let (count, topic) = by_count.pop_last()?;
+        if count > 1 {
+            by_count.insert((count - 1, topic));
+        }
+        self.running.get_mut(&topic)?.pop()
+    }
+}
+
 impl<'a> Loads<'a> {
     pub(super) fn new(sessions: &BTreeMap<SessionId, bool>) -> Self {
         let working = sessions.iter().filter(|(_, takes_work)| **takes_work).map(|(session, _)| *session);
@@ -46,11 +59,14 @@ impl<'a> Loads<'a> {
         self.of_session.contains_key(&session)
     }
 
-    /// Counts a partition that stays where it runs. All are kept before the first is placed.
+    /// Counts a partition that stays where it runs. All are kept before the first is placed. One that would not be
+    /// granted anew is never given away.
     pub(super) fn keep(&mut self, session: SessionId, candidate: &'a Candidate) {
         let topic = topic_of(candidate);
         self.set_count(session, 1);
-        self.of_session.get_mut(&session).expect("takes work").running.entry(topic).or_default().push(candidate);
+        if candidate.wish == Wish::Run {
+            self.of_session.get_mut(&session).expect("takes work").running.entry(topic).or_default().push(candidate);
+        }
         *self.of_topic.entry(topic).or_default().entry(session).or_default() += 1;
     }
 
@@ -71,21 +87,20 @@ impl<'a> Loads<'a> {
     /// counts it there. It is one of the topic it runs most of, so that topics stay spread.
     pub(super) fn shift_one(&mut self) -> Option<(SessionId, &'a Candidate)> {
         self.place_topic(None);
-        let (least, _, to) = *self.by_load.first()?;
-        let (most, _, from) = *self.by_load.last()?;
-        if most < least + 2 {
-            return None;
+        loop {
+            let (least, _, to) = *self.by_load.first()?;
+            let (most, _, from) = *self.by_load.last()?;
+            if most < least + 2 {
+                return None;
+            }
+            if let Some(candidate) = self.of_session.get_mut(&from).expect("takes work").give_one() {
+                self.set_count(from, -1);
+                self.set_count(to, 1);
+                return Some((from, candidate));
+            }
+            // All it runs must stay; balance goes on among the others.
+            self.by_load.pop_last();
         }
-        let load = self.of_session.get_mut(&from).expect("takes work");
-        let by_count = load.most.get_or_insert_with(|| load.running.iter().map(|(t, all)| (all.len(), *t)).collect());
-        let (count, topic) = by_count.pop_last()?;
-        if count > 1 {
-            by_count.insert((count - 1, topic));
-        }
-        let candidate = load.running.get_mut(&topic)?.pop()?;
-        self.set_count(from, -1);
-        self.set_count(to, 1);
-        Some((from, candidate))
     }
 
     /// Moves the topic's counts into the order, and those of the topic before out of it.

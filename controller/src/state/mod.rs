@@ -32,6 +32,8 @@ mod requests;
 pub mod routes;
 pub mod sessions;
 pub mod slots;
+#[cfg(test)]
+mod state_test;
 pub mod topics;
 
 use std::collections::BTreeMap;

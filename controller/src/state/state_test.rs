@@ -1,0 +1,365 @@
+use std::collections::BTreeMap;
+
+use common::config::{ClientProperties, ClusterConfig, Delivery, RouteSettings, TopicFilter};
+use common::ids::{
+    ClusterName, Epoch, FleetId, FleetIncarnation, Partition, Revision, RouteName, RoutePartition, SessionId, TopicId,
+    TopicName, WorkerId,
+};
+use common::offsets::StartPosition;
+use common::reason::Reason;
+use proptest::prelude::*;
+
+use super::command::{Finding, Release, TopicReport};
+use super::topics::{PartitionFacts, TopicFacts};
+use super::*;
+
+fn route(number: u8) -> RouteName {
+    RouteName::new(format!("r{number}")).unwrap()
+}
+
+fn topic(number: u8) -> TopicName {
+    TopicName::new(format!("t{number}")).unwrap()
+}
+
+fn session(number: u8) -> SessionId {
+    SessionId::from_number(u128::from(number) + 1)
+}
+
+fn id(partition: u32) -> RoutePartition {
+    RoutePartition { route: route(0), topic: topic(0), partition: Partition(partition) }
+}
+
+fn cluster(name: &str) -> ClusterConfig {
+    ClusterConfig { name: ClusterName::new(name).unwrap(), properties: ClientProperties::default() }
+}
+
+fn settings() -> RouteSettings {
+    RouteSettings {
+        source: ClusterName::new("a").unwrap(),
+        target: ClusterName::new("b").unwrap(),
+        group: "g".into(),
+        delivery: Delivery::AtLeastOnce,
+        filter: TopicFilter::default(),
+        start: StartPosition::Latest,
+        manage_topics: true,
+        accept_foreign_offsets: false,
+        commit_interval: std::time::Duration::from_secs(1),
+    }
+}
+
+fn register(number: u8, worker: u8, replaces: Option<SessionId>) -> Command {
+    Command::RegisterSession {
+        session: session(number),
+        worker: WorkerId::new(format!("w{worker}")).unwrap(),
+        address: "here".into(),
+        software: "0".into(),
+        replaces,
+    }
+}
+
+fn ready(state: &State, route: RouteName, topic: TopicName, ids: u128, partitions: u32, stored: u64) -> Command {
+    let incarnation = state.routes.get(&route).map_or(Revision(0), |route| route.incarnation);
+    let facts = TopicFacts {
+        source_topic_id: TopicId(uuid::Uuid::from_u128(ids)),
+        target_topic_id: TopicId(uuid::Uuid::from_u128(ids + 100)),
+        partitions,
+    };
+    let new = PartitionFacts { stored_epoch: Epoch(stored), start: StartPosition::Earliest };
+    let new_partitions = (0..partitions).map(|partition| (Partition(partition), new)).collect();
+    let finding = Finding::Ready { facts, new_partitions, beyond: None };
+    Command::ReportTopics(vec![TopicReport { route, incarnation, target: topic.clone(), topic, finding }])
+}
+
+fn waiting(state: &State, reason: Reason) -> Command {
+    let incarnation = state.routes[&route(0)].incarnation;
+    let finding = Finding::Waiting(reason);
+    Command::ReportTopics(vec![TopicReport { route: route(0), incarnation, target: topic(0), topic: topic(0), finding }])
+}
+
+fn step(state: &State, partition: u32, step: Step) -> Command {
+    let planned_on = state.slots[&id(partition)].epoch;
+    Command::Moves(vec![Move { partition: id(partition), planned_on, step, cause: Cause::New }])
+}
+
+fn envelope(command: Command) -> Envelope {
+    Envelope { format: command::FORMAT, request: None, actor: "test".into(), time_ms: 0, command }
+}
+
+fn try_do(state: &mut State, command: Command) -> Result<Outcome, Rejection> {
+    let revision = state.revision.next();
+    state.apply(revision, envelope(command))
+}
+
+#[track_caller]
+fn done(state: &mut State, command: Command) {
+    let outcome = try_do(state, command).unwrap();
+    if let Effect::Batch { refused, .. } = outcome.effect {
+        assert_eq!(refused, vec![]);
+    }
+}
+
+/// The one item of a batch that is refused.
+#[track_caller]
+fn refused(state: &mut State, command: Command) -> Rejection {
+    match try_do(state, command).unwrap().effect {
+        Effect::Batch { applied: 0, mut refused } if refused.len() == 1 => refused.remove(0).rejection,
+        effect => panic!("{effect:?}"),
+    }
+}
+
+/// A route with one topic of two partitions whose stored epoch is 4, and two sessions.
+fn fleet() -> State {
+    let mut state = State::new(FleetId::new("f").unwrap(), FleetIncarnation(0));
+    for command in [
+        Command::BeginLeadership,
+        Command::AddCluster(cluster("a")),
+        Command::AddCluster(cluster("b")),
+        Command::AddRoute { route: route(0), settings: settings() },
+        register(0, 0, None),
+        register(1, 1, None),
+    ] {
+        done(&mut state, command);
+    }
+    let report = ready(&state, route(0), topic(0), 1, 2, 4);
+    done(&mut state, report);
+    state
+}
+
+fn life(state: &State, partition: u32) -> &'static str {
+    state.slots[&id(partition)].life.name()
+}
+
+#[test]
+fn the_first_grant_is_one_above_the_stored_epoch() {
+    let mut state = fleet();
+    let assign = step(&state, 0, Step::Assign { to: session(0) });
+    done(&mut state, assign);
+    assert_eq!(state.slots[&id(0)].life.owner(), Some((session(0), Epoch(5))));
+}
+
+#[test]
+fn a_partition_goes_from_owner_to_owner_only_by_release() {
+    let mut state = fleet();
+    let assign = step(&state, 0, Step::Assign { to: session(0) });
+    done(&mut state, assign);
+    let again = step(&state, 0, Step::Assign { to: session(1) });
+    assert!(matches!(refused(&mut state, again.clone()), Rejection::WrongLife { .. }));
+    let release = step(&state, 0, Step::Release { from: session(0) });
+    done(&mut state, release);
+    assert!(matches!(refused(&mut state, again.clone()), Rejection::WrongLife { .. }), "it may still write");
+    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]));
+    done(&mut state, again);
+    assert_eq!(state.slots[&id(0)].life.owner(), Some((session(1), Epoch(6))));
+    let late = Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]);
+    assert!(matches!(refused(&mut state, late), Rejection::WrongLife { .. }));
+}
+
+#[test]
+fn a_stale_move_is_refused_with_the_epochs() {
+    let mut state = fleet();
+    let planned = step(&state, 0, Step::Assign { to: session(0) });
+    done(&mut state, planned.clone());
+    let rejection = refused(&mut state, planned);
+    assert_eq!(rejection.to_string(), "r0:t0/0 has epoch 5, the move was planned on 4");
+}
+
+#[test]
+fn a_lost_sessions_partitions_move_in_the_entry_that_ends_it() {
+    let mut state = fleet();
+    for (partition, owner) in [(0, 0), (1, 1)] {
+        let assign = step(&state, partition, Step::Assign { to: session(owner) });
+        done(&mut state, assign);
+    }
+    let to = Step::Assign { to: session(1) };
+    let moves = vec![Move { partition: id(0), planned_on: Epoch(5), step: to, cause: Cause::SessionLost }];
+    done(&mut state, Command::ExpireSession { session: session(0), reason: "silence".into(), moves });
+    assert_eq!(state.slots[&id(0)].life.owner(), Some((session(1), Epoch(6))));
+    assert_eq!(state.slots[&id(1)].life.owner(), Some((session(1), Epoch(5))), "the other stays as it was");
+    assert_eq!(try_do(&mut state, register(0, 0, None)), Err(Rejection::SessionEnded(session(0))));
+}
+
+#[test]
+fn a_worker_that_starts_anew_takes_its_own_place() {
+    let mut state = fleet();
+    let (worker, old) = (WorkerId::new("w0").unwrap(), session(0));
+    let refusal = try_do(&mut state, register(7, 0, None));
+    assert_eq!(refusal, Err(Rejection::WorkerInUse { worker, session: old }));
+    done(&mut state, register(7, 0, Some(old)));
+    assert!(!state.sessions().contains_key(&old) && state.sessions().contains_key(&session(7)));
+}
+
+#[test]
+fn a_pause_outlives_its_owner_and_stops_new_grants() {
+    let mut state = fleet();
+    let pause = |partition| Command::PauseTopic { route: route(0), topic: topic(0), partition, reason: "test".into() };
+    done(&mut state, pause(Some(Partition(0))));
+    let assign = step(&state, 0, Step::Assign { to: session(0) });
+    assert!(matches!(refused(&mut state, assign.clone()), Rejection::NotWanted { .. }));
+    done(&mut state, Command::ExpireSession { session: session(0), reason: "test".into(), moves: vec![] });
+    assert_eq!(state.wish(&id(0)), Wish::Stop(Cause::Paused, Reason::Paused));
+    assert_eq!(state.wish(&id(1)), Wish::Run);
+    done(&mut state, Command::ResumeTopic { route: route(0), topic: topic(0), partition: None });
+    assert_eq!(state.wish(&id(0)), Wish::Run);
+}
+
+#[test]
+fn a_removed_topic_goes_after_its_release_and_never_comes_back_below_its_epoch() {
+    let mut state = fleet();
+    let assign = step(&state, 0, Step::Assign { to: session(0) });
+    done(&mut state, assign);
+    done(&mut state, Command::RemoveTopic { route: route(0), topic: topic(0) });
+    assert_eq!((state.slots.len(), life(&state, 0)), (1, "assigned"), "what runs is released first");
+    let found_again = ready(&state, route(0), topic(0), 1, 2, 0);
+    assert!(matches!(refused(&mut state, found_again), Rejection::TopicRemoved { .. }));
+    let release = step(&state, 0, Step::Release { from: session(0) });
+    done(&mut state, release);
+    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]));
+    assert!(state.topics.is_empty() && state.slots.is_empty());
+    done(&mut state, Command::AddTopic { route: route(0), topic: topic(0), target: topic(0), start: None });
+    let found_again = ready(&state, route(0), topic(0), 1, 2, 0);
+    done(&mut state, found_again);
+    assert_eq!(state.slots[&id(0)].epoch, Epoch(5), "though no offset was ever stored under it");
+}
+
+#[test]
+fn a_topic_that_was_created_again_is_released_before_it_is_granted_with_its_new_ids() {
+    let mut state = fleet();
+    let assign = step(&state, 0, Step::Assign { to: session(0) });
+    done(&mut state, assign);
+    let other = ready(&state, route(0), topic(0), 2, 1, 0);
+    done(&mut state, other);
+    assert_eq!((life(&state, 0), state.slots.len()), ("releasing", 1));
+    let shrunk = ready(&state, route(0), topic(0), 2, 0, 0);
+    assert!(matches!(refused(&mut state, shrunk), Rejection::Shrunk { .. }), "the same topic never shrinks");
+}
+
+#[test]
+fn a_waiting_topic_keeps_what_runs_and_grants_nothing() {
+    let mut state = fleet();
+    let assign = step(&state, 0, Step::Assign { to: session(0) });
+    done(&mut state, assign);
+    let wait = waiting(&state, Reason::TopicMissing { side: common::reason::Side::Target });
+    done(&mut state, wait);
+    assert!(matches!(state.wish(&id(0)), Wish::Stay(_)));
+    let assign = step(&state, 1, Step::Assign { to: session(0) });
+    assert!(matches!(refused(&mut state, assign), Rejection::NotWanted { .. }));
+    assert_eq!(life(&state, 0), "assigned");
+}
+
+#[test]
+fn a_claim_under_too_low_an_epoch_is_taken_back_and_granted_above_the_stored_one() {
+    let mut state = fleet();
+    let assign = step(&state, 0, Step::Assign { to: session(0) });
+    done(&mut state, assign);
+    done(&mut state, Command::RaiseEpoch { partition: id(0), granted: Epoch(5), stored: Epoch(9) });
+    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]));
+    let assign = step(&state, 0, Step::Assign { to: session(0) });
+    done(&mut state, assign);
+    assert_eq!(state.slots[&id(0)].life.owner(), Some((session(0), Epoch(10))));
+}
+
+#[test]
+fn a_repeated_request_gets_its_first_answer() {
+    let mut state = fleet();
+    let request = Some(RequestId(ulid::Ulid(5)));
+    let command = Command::PauseRoute { route: route(0), reason: "test".into() };
+    let envelope = Envelope { request, ..envelope(command) };
+    let first = state.apply(Revision(50), envelope.clone()).unwrap();
+    done(&mut state, Command::ResumeRoute { route: route(0) });
+    let before = state.clone();
+    assert_eq!(state.apply(Revision(60), envelope), Ok(first));
+    assert_eq!(state, before, "it was not paused again");
+}
+
+#[test]
+fn the_same_twice_is_no_error_and_something_else_under_the_name_is() {
+    let mut state = fleet();
+    let add = Command::AddRoute { route: route(0), settings: settings() };
+    assert_eq!(try_do(&mut state, add).unwrap().effect, Effect::Exists);
+    let other = RouteSettings { group: "h".into(), ..settings() };
+    let rejection = try_do(&mut state, Command::AddRoute { route: route(0), settings: other });
+    assert_eq!(rejection, Err(Rejection::RouteDiffers(route(0))));
+    let onto_itself = RouteSettings { target: ClusterName::new("a").unwrap(), ..settings() };
+    let rejection = try_do(&mut state, Command::AddRoute { route: route(1), settings: onto_itself });
+    assert_eq!(rejection, Err(Rejection::SameCluster(route(1))));
+    let rejection =
+        try_do(&mut state, Command::AddTopic { route: route(0), topic: topic(5), target: topic(0), start: None });
+    assert_eq!(rejection, Err(Rejection::TargetTaken { target: topic(0), other: topic(0) }));
+}
+
+#[test]
+fn a_flood_of_moves_never_pushes_out_a_gap() {
+    let mut state = fleet();
+    done(&mut state, Command::RecordEvents(vec![NewEvent::new(EventKind::Gap, "the gap")]));
+    let moves = vec![NewEvent::new(EventKind::Move, "a move"); 3 * events::EVENTS_PER_KIND_MAX];
+    done(&mut state, Command::RecordEvents(moves));
+    let kept: BTreeMap<EventKind, usize> = state.events().iter().fold(BTreeMap::new(), |mut counts, event| {
+        *counts.entry(event.event.kind).or_default() += 1;
+        counts
+    });
+    assert_eq!((kept[&EventKind::Gap], kept[&EventKind::Move]), (1, events::EVENTS_PER_KIND_MAX));
+}
+
+/// A command that may or may not make sense, by small numbers.
+fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
+    let (r, t, s) = (route(a % 2), topic(b % 3), session(a % 5));
+    let partition = RoutePartition { route: r.clone(), topic: t.clone(), partition: Partition(c % 4) };
+    let slot = state.slots.get(&partition);
+    let epoch = slot.map_or(Epoch(u64::from(b)), |slot| slot.epoch);
+    let owner = slot.and_then(|slot| slot.life.owner());
+    let assign = |to| Move { partition: partition.clone(), planned_on: epoch, step: Step::Assign { to }, cause: Cause::New };
+    match kind {
+        0 => Command::BeginLeadership,
+        1 => Command::AddRoute { route: r, settings: settings() },
+        2 => Command::RemoveRoute { route: r },
+        3 => Command::PauseRoute { route: r, reason: "test".into() },
+        4 => Command::ResumeRoute { route: r },
+        5 => Command::AddTopic { route: r, topic: t, target: topic((b + u8::from(c == 9)) % 3), start: None },
+        6 => Command::RemoveTopic { route: r, topic: t },
+        7 => Command::PauseTopic { route: r, topic: t, partition: (c > 4).then_some(Partition(c % 4)), reason: "test".into() },
+        8 => Command::ResumeTopic { route: r, topic: t, partition: (c > 4).then_some(Partition(c % 4)) },
+        9..=13 => ready(state, r, t, 1 + u128::from(c / 8), 1 + c % 4, u64::from(b)),
+        14 => {
+            let incarnation = state.routes.get(&r).map_or(Revision(0), |route| route.incarnation);
+            let finding = Finding::Waiting(Reason::Paused);
+            Command::ReportTopics(vec![TopicReport { route: r, incarnation, target: t.clone(), topic: t, finding }])
+        }
+        15..=17 => register(a % 5 + 10 * (b % 3), a % 5, state.session_of(&WorkerId::new(format!("w{}", a % 5)).unwrap())),
+        18 => Command::DrainSession { session: s },
+        19 => {
+            let lost = state.sessions().keys().nth(usize::from(a)).copied().unwrap_or(s);
+            let to = state.sessions().keys().next().copied().unwrap_or(s);
+            Command::ExpireSession { session: lost, reason: "test".into(), moves: vec![assign(to)] }
+        }
+        20..=25 => Command::Moves(vec![assign(state.sessions().keys().nth(usize::from(a)).copied().unwrap_or(s))]),
+        26..=28 => {
+            let from = owner.map_or(s, |(owner, _)| owner);
+            let step = Step::Release { from };
+            Command::Moves(vec![Move { partition, planned_on: epoch, step, cause: Cause::Balance }])
+        }
+        29..=31 => Command::Released(vec![Release { partition, epoch: owner.map_or(epoch, |(_, epoch)| epoch) }]),
+        _ => {
+            let granted = owner.map_or(epoch, |(_, epoch)| epoch);
+            Command::RaiseEpoch { partition, granted, stored: Epoch(epoch.0 + u64::from(c % 2)) }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// `apply` itself checks the invariants around each command, and that a rejection leaves no trace.
+    #[test]
+    fn no_order_of_commands_breaks_an_invariant(
+        commands in prop::collection::vec((0u8..33, 0u8..6, 0u8..6, 0u32..16), 1..60)
+    ) {
+        let mut state = State::new(FleetId::new("f").unwrap(), FleetIncarnation(0));
+        done(&mut state, Command::AddCluster(cluster("a")));
+        done(&mut state, Command::AddCluster(cluster("b")));
+        done(&mut state, Command::AddRoute { route: route(0), settings: settings() });
+        for (kind, a, b, c) in commands {
+            let command = any_command(&state, kind, a, b, c);
+            let _either = try_do(&mut state, command);
+        }
+    }
+}
