@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::ids::{TopicId, TopicName, TopicPartition};
 use common::offsets::NextOffset;
 
-use super::admin_offsets::{self, Found};
+use super::admin_offsets::{self, Found, NO_LEADER};
 use super::errors;
 use crate::admin::{ClusterAdmin, GroupMember, NewTopic, OffsetQuery, TopicConfig, TopicConfigs, TopicDescription};
 use crate::error::{Error, ErrorKind};
@@ -34,6 +34,13 @@ const TOPICS_MAX: usize = 500;
 
 const INVALID_PARTITIONS: Code = Code(37);
 const GROUP_ID_NOT_FOUND: Code = Code(69);
+
+/// What a group's coordinator answers while it starts.
+const COORDINATOR_STARTS: [Code; 3] =
+    [Code::COORDINATOR_LOAD_IN_PROGRESS, Code::COORDINATOR_NOT_AVAILABLE, Code::NOT_COORDINATOR];
+
+/// How long to wait before it is asked again.
+const COORDINATOR_PAUSE: Duration = Duration::from_millis(100);
 
 /// An administrator of a real cluster. Any thread may use it.
 #[derive(Debug)]
@@ -74,15 +81,19 @@ impl LibrdkafkaAdmin {
 
     /// An error with what was being done. Where no answer came, what the client says of its connections tells more.
     fn error(&self, doing: impl fmt::Display, failure: &Failure) -> Error {
+        let mut failure = failure.clone();
+        if failure.text.ends_with(": ") {
+            // a broker's own words are optional
+            failure.text += &failure.code.to_string();
+        }
         match failure.code {
             Code::POLICY_VIOLATION | INVALID_PARTITIONS => {
                 Error::new(ErrorKind::InvalidConfig, format!("{doing}: {}", failure.text))
             }
             Code::TIMED_OUT | Code::TIMED_OUT_QUEUE | Code::TRANSPORT | Code::LEADER_NOT_AVAILABLE => {
-                let told = self.reports();
-                errors::error(doing, told.as_ref().unwrap_or(failure))
+                errors::error(doing, &self.reports().unwrap_or(failure))
             }
-            _ => errors::error(doing, failure),
+            _ => errors::error(doing, &failure),
         }
     }
 
@@ -129,6 +140,41 @@ impl LibrdkafkaAdmin {
             found.map(&made).map_err(|failure| self.error(format_args!("{doing} {topic}"), &failure))
         };
         Ok(topics.iter().map(answer).collect())
+    }
+}
+
+/// What is only needed to look offsets up.
+impl LibrdkafkaAdmin {
+    fn look_up(&self, queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Found>, Error> {
+        let found = admin_offsets::look_up(&self.request(QUESTION_TIMEOUT), queries)?;
+        found.map_err(|failure| self.error("looking up offsets", &failure))
+    }
+
+    /// Asks once more, and differently, where `found` is not what was wanted.
+    fn look_up_again(
+        &self,
+        queries: &[(TopicPartition, OffsetQuery)],
+        found: &mut [Found],
+        is_unwanted: impl Fn(&Found) -> bool,
+        instead: impl Fn(OffsetQuery) -> OffsetQuery,
+    ) -> Result<(), Error> {
+        let places: Vec<usize> = (0..found.len()).filter(|at| is_unwanted(&found[*at])).collect();
+        let ask = |at: &usize| (queries[*at].0.clone(), instead(queries[*at].1));
+        let asked: Vec<_> = places.iter().map(ask).collect();
+        for (at, answer) in places.into_iter().zip(self.look_up(&asked)?) {
+            found[at] = answer;
+        }
+        Ok(())
+    }
+
+    /// The client does not say whether a partition without a leader is missing, denied or only between two leaders.
+    fn why_no_leader(&self, place: &TopicPartition) -> Error {
+        let failed = |code| self.error(format_args!("looking up an offset of {place}"), &Failure::of(code));
+        match self.describe_topics(std::slice::from_ref(&place.topic)).map(|mut described| described.pop()) {
+            Ok(Some(Ok(topic))) if topic.partitions > place.partition.0 => failed(Code::LEADER_NOT_AVAILABLE),
+            Ok(Some(Err(error))) | Err(error) => error,
+            Ok(_) => failed(Code::UNKNOWN_PARTITION),
+        }
     }
 }
 
@@ -195,26 +241,35 @@ impl ClusterAdmin for LibrdkafkaAdmin {
 
     fn offsets(&self, queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Result<NextOffset, Error>>, Error> {
         self.begin();
-        let look_up = |queries: &[_]| -> Result<Vec<Found>, Error> {
-            let found = admin_offsets::look_up(&self.request(QUESTION_TIMEOUT), queries)?;
-            found.map_err(|failure| self.error("looking up offsets", &failure))
-        };
-        let mut found = look_up(queries)?;
-        let open: Vec<usize> = (0..found.len()).filter(|at| matches!(found[*at], Ok(offset) if offset < 0)).collect();
-        let ends: Vec<_> = open.iter().map(|at| (queries[*at].0.clone(), OffsetQuery::LastStable)).collect();
-        for (at, end) in open.into_iter().zip(look_up(&ends)?) {
-            found[at] = end;
+        let mut found = self.look_up(queries)?;
+        // The client keeps topics as it saw them last: a partition that is new to it is looked for once more.
+        if found.iter().any(admin_offsets::may_be_stale) {
+            self.topics()?;
+            self.look_up_again(queries, &mut found, admin_offsets::may_be_stale, |query| query)?;
         }
-        let answer = |(found, (place, _)): (Found, &(TopicPartition, OffsetQuery))| {
-            let failed = |failure| self.error(format_args!("looking up an offset of {place}"), &failure);
-            found.map(NextOffset).map_err(failed)
+        let is_open = |found: &Found| matches!(found, Ok(offset) if *offset < 0);
+        self.look_up_again(queries, &mut found, is_open, |_| OffsetQuery::LastStable)?;
+        let answer = |(found, (place, _)): (Found, &(TopicPartition, OffsetQuery))| match found {
+            Ok(offset) => Ok(NextOffset(offset)),
+            Err(failure) if failure.code == NO_LEADER => Err(self.why_no_leader(place)),
+            Err(failure) => Err(self.error(format_args!("looking up an offset of {place}"), &failure)),
         };
         Ok(found.into_iter().zip(queries).map(answer).collect())
     }
 
     fn group_members(&self, group: &str) -> Result<Vec<GroupMember>, Error> {
         self.begin();
-        match admin_reads::members(&self.request(QUESTION_TIMEOUT), group) {
+        let deadline = Instant::now() + QUESTION_TIMEOUT;
+        let found = loop {
+            match admin_reads::members(&self.request(QUESTION_TIMEOUT), group) {
+                // the first question of all lets the cluster create its topic of groups
+                Err(failure) if COORDINATOR_STARTS.contains(&failure.code) && Instant::now() < deadline => {
+                    std::thread::sleep(COORDINATOR_PAUSE);
+                }
+                found => break found,
+            }
+        };
+        match found {
             Err(failure) if failure.code == GROUP_ID_NOT_FOUND => Ok(Vec::new()),
             Err(failure) => Err(self.error(format_args!("asking for the members of group {group}"), &failure)),
             Ok(members) => Ok(members

@@ -15,6 +15,24 @@ use crate::ffi::partitions::PartitionList;
 /// What was found for one query, −1 where no record is as young as asked for.
 pub(super) type Found = Result<i64, Failure>;
 
+/// The code of a whole request of whose partitions none has a leader, be it missing, hidden or between two leaders.
+pub(super) const NO_LEADER: Code = Code(-156);
+
+/// Whether the client may have looked into a cache older than the partition.
+pub(super) fn may_be_stale(found: &Found) -> bool {
+    const IN_PROGRESS: Code = Code(-178);
+    let codes = [
+        NO_LEADER,
+        IN_PROGRESS,
+        Code::UNKNOWN_PARTITION,
+        Code::UNKNOWN_TOPIC,
+        Code::UNKNOWN_TOPIC_OR_PART,
+        Code::LEADER_NOT_AVAILABLE,
+        Code::NOT_LEADER_FOR_PARTITION,
+    ];
+    found.as_ref().is_err_and(|failure| codes.contains(&failure.code))
+}
+
 /// Questions that fit one request: no partition twice, all alike about open transactions.
 struct Round {
     is_committed: bool,
@@ -45,6 +63,12 @@ pub(super) fn look_up(
         }
         let found = match admin_reads::offsets(request, &list, round.is_committed) {
             Ok(found) => found,
+            Err(failure) if failure.code == NO_LEADER => {
+                for question in round.questions.values() {
+                    answers[question.at] = Err(failure.clone());
+                }
+                continue;
+            }
             Err(failure) => return Ok(Err(failure)),
         };
         for element in found {

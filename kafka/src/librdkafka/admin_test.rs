@@ -1,7 +1,5 @@
 //! Against librdkafka's mock brokers, which lack most admin calls: what is there works, what is not fails at once.
 
-use std::time::Instant;
-
 use common::ids::Partition;
 use rdkafka::mocking::MockCluster;
 

@@ -4,7 +4,10 @@ const CANARY: &str = "c4nary";
 const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
 
-fn cluster(pairs: &[(&str, &str)]) -> ClusterConfig {
+type Pair<'a> = (&'a str, &'a str);
+type Pairs<'a> = &'a [Pair<'a>];
+
+fn cluster(pairs: Pairs<'_>) -> ClusterConfig {
     let name = common::ids::ClusterName::new("east").unwrap();
     let mut properties: ClientProperties = pairs.iter().copied().collect();
     properties.0.entry("bootstrap.servers".to_owned()).or_insert_with(|| "b:9092".to_owned());
@@ -12,19 +15,19 @@ fn cluster(pairs: &[(&str, &str)]) -> ClusterConfig {
 }
 
 /// What is made of the pairs, besides the server's address and the protocol.
-fn made(role: Role, pairs: &[(&str, &str)]) -> Result<BTreeMap<String, String>, String> {
+fn made(role: Role, pairs: Pairs<'_>) -> Result<BTreeMap<String, String>, String> {
     let mut config = client_config(&cluster(pairs), role).map_err(|error| error.text)?;
     config.retain(|key, value| key != "bootstrap.servers" && !(key == "security.protocol" && value == "plaintext"));
     Ok(config)
 }
 
-fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+fn map(pairs: Pairs<'_>) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 #[test]
 fn names_of_java_become_librdkafkas() {
-    let cases: &[(Role, (&str, &str), &[(&str, &str)])] = &[
+    let cases: &[(Role, Pair<'_>, Pairs<'_>)] = &[
         (Role::Consumer, ("fetch.max.wait.ms", " 100 "), &[("fetch.wait.max.ms", "100")]),
         (Role::Consumer, ("fetch.max.bytes", "2147483647"), &[("fetch.max.bytes", "2147483135")]),
         (Role::Consumer, ("receive.buffer.bytes", "-1"), &[("socket.receive.buffer.bytes", "0")]),
@@ -112,7 +115,7 @@ fn a_login_is_taken_from_java_or_librdkafka() {
         format!("{PLAIN} required username=\"u\" password=\"p;\\\"\";"),
         format!("{SCRAM} required username=u password=\"${{env:CARGO_PKG_NAME}}\";"),
     );
-    let cases: &[(&[(&str, &str)], (&str, &str, &str))] = &[
+    let cases: &[(Pairs<'_>, (&str, &str, &str))] = &[
         (&[("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", &plain)], ("PLAIN", "u", "p;\"")),
         (
             &[("sasl.mechanism", "SCRAM-SHA-512"), ("sasl.jaas.config", &scram)],
@@ -139,7 +142,7 @@ fn an_impossible_login_is_refused_without_its_secret() {
     let (good, tokens) = (jaas(PLAIN, "username=u"), jaas(SCRAM, "username=u tokenauth=true"));
     let jndi = jaas("com.sun.security.auth.module.JndiLoginModule", "username=u");
     let (nameless, misplaced) = (jaas(PLAIN, ""), format!("{CANARY} required username=u password=p;"));
-    let cases: &[(&[(&str, &str)], &str)] = &[
+    let cases: &[(Pairs<'_>, &str)] = &[
         (&[("sasl.jaas.config", &good)], "sasl.mechanism is missing"),
         (&[("sasl.mechanism", "GSSAPI")], "GSSAPI is not supported"),
         (&[("sasl.mechanism", "OAUTHBEARER")], "OAUTHBEARER is not supported"),
@@ -168,7 +171,7 @@ fn an_impossible_login_is_refused_without_its_secret() {
 
 #[test]
 fn stores_of_certificates_become_what_librdkafka_reads() {
-    let cases: &[(&[(&str, &str)], Result<&[(&str, &str)], &str>)] = &[
+    let cases: &[(Pairs<'_>, Result<Pairs<'_>, &str>)] = &[
         (&[("ssl.truststore.location", "ca.pem")], Ok(&[("ssl.ca.location", "ca.pem")])),
         (&[("ssl.truststore.location", "x"), ("ssl.truststore.type", "pem")], Ok(&[("ssl.ca.location", "x")])),
         (&[("ssl.truststore.location", "t.jks"), ("ssl.truststore.password", CANARY)], Err("keytool -list -rfc")),
@@ -237,7 +240,7 @@ fn the_table_of_a_fleet_takes_references_and_no_secrets() {
         format!("{PLAIN} required username=u password=\"${{file:/nowhere}}\";"),
     );
     let login = [("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN")];
-    let cases: &[(&[(&str, &str)], bool)] = &[
+    let cases: &[(Pairs<'_>, bool)] = &[
         (&[("sasl.jaas.config", &literal)], false),
         (&[("sasl.jaas.config", &reference)], true),
         (&[("sasl.jaas.config", "${file:/nowhere}")], true),
