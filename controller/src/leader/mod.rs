@@ -23,6 +23,8 @@
 pub mod command_log;
 mod context;
 mod handle;
+#[cfg(test)]
+mod leader_test;
 pub mod net;
 mod push;
 mod reconcile;
