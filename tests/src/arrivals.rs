@@ -67,6 +67,12 @@ impl Arrivals {
         log.iter().map(|(key, seen)| (key.clone(), longest_gap(&seen.times, from, to))).collect()
     }
 
+    /// For each partition seen, every interval without an arrival that is longer than `over`, both ends counted.
+    pub fn silences_over(&self, from: Instant, to: Instant, over: Duration) -> BTreeMap<TopicPartition, Vec<Duration>> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.iter().map(|(key, seen)| (key.clone(), gaps_over(&seen.times, from, to, over))).collect()
+    }
+
     /// The longest of [`Self::silences`] among the partitions that `counts` accepts.
     pub fn longest_silence(&self, from: Instant, to: Instant, counts: impl Fn(&TopicPartition) -> bool) -> Duration {
         let silences = self.silences(from, to);
@@ -83,9 +89,13 @@ impl Drop for Arrivals {
 }
 
 fn longest_gap(times: &[Instant], from: Instant, to: Instant) -> Duration {
-    let inside = times.iter().copied().filter(|time| (from..=to).contains(time));
-    let (longest, last) = inside.fold((Duration::ZERO, from), |(longest, last), time| (longest.max(time - last), time));
-    longest.max(to.saturating_duration_since(last))
+    gaps_over(times, from, to, Duration::ZERO).into_iter().max().unwrap_or_default()
+}
+
+fn gaps_over(times: &[Instant], from: Instant, to: Instant, over: Duration) -> Vec<Duration> {
+    let inside = times.iter().copied().filter(|time| (from..=to).contains(time)).chain([to]);
+    let gaps = inside.scan(from, |last, time| Some(time.saturating_duration_since(std::mem::replace(last, time))));
+    gaps.filter(|gap| *gap > over).collect()
 }
 
 fn run(consumer: &BaseConsumer, topics: &[String], log: &Log, stop: &AtomicBool) {
@@ -140,5 +150,7 @@ mod tests {
         assert_eq!(longest_gap(&[at(40), at(50)], from, at(70)), Duration::from_millis(40));
         assert_eq!(longest_gap(&[at(10), at(20)], from, at(70)), Duration::from_millis(50));
         assert_eq!(longest_gap(&[at(10), at(60)], from, at(70)), Duration::from_millis(50));
+        let over = gaps_over(&[at(10), at(40), at(45)], from, at(70), Duration::from_millis(20));
+        assert_eq!(over, [Duration::from_millis(30), Duration::from_millis(25)]);
     }
 }

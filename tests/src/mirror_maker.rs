@@ -17,12 +17,23 @@ impl MirrorMaker {
     /// Starts it with its usual heap of 256 MiB. The consumer needs `bootstrap.servers` and `group.id`, and
     /// `auto.offset.reset=earliest` to copy what is there already; the producer needs `bootstrap.servers`.
     pub fn start(consumer: &[(&str, &str)], producer: &[(&str, &str)], streams: u32, whitelist: &str) -> Self {
+        Self::start_with(consumer, producer, streams, whitelist, &[])
+    }
+
+    /// Like [`Self::start`], with further flags, as `["--offset.commit.interval.ms", "1000"]`.
+    pub fn start_with(
+        consumer: &[(&str, &str)],
+        producer: &[(&str, &str)],
+        streams: u32,
+        whitelist: &str,
+        flags: &[&str],
+    ) -> Self {
         let scratch = Scratch::new("mirror-maker");
         let mut java = Jars::MirrorMaker.java(256);
         java.arg("kafka.tools.MirrorMaker");
         java.arg("--consumer.config").arg(scratch.write_properties("consumer.properties", consumer));
         java.arg("--producer.config").arg(scratch.write_properties("producer.properties", producer));
-        java.args(["--num.streams", &streams.to_string(), "--whitelist", whitelist]);
+        java.args(["--num.streams", &streams.to_string(), "--whitelist", whitelist]).args(flags);
         java.stdout(scratch.log("mirror-maker.log")).stderr(scratch.log("mirror-maker.log"));
         let child = child::spawn(java).expect("start java (is Java 17 installed?)");
         Self { child, scratch }
