@@ -268,3 +268,10 @@ fn librdkafka_knows_every_name_that_is_passed() {
         }
     }
 }
+
+#[test]
+fn the_reference_names_every_property_of_the_table() {
+    let reference = include_str!("../../../docs/reference/properties.md");
+    let unnamed: Vec<_> = table::all_names().filter(|name| !reference.contains(&format!("`{name}`"))).collect();
+    assert_eq!(unnamed, Vec::<&str>::new(), "missing in docs/reference/properties.md");
+}

@@ -47,6 +47,12 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(|rule| !matches!(rule.action, Action::Refuse(_))).map(|rule| rule.name)
 }
 
+/// All names, refused ones too.
+#[cfg(test)]
+pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|rule| rule.name)
+}
+
 /// The names that go to librdkafka, each with values it must take.
 #[cfg(all(test, feature = "librdkafka"))]
 pub(super) fn passed() -> impl Iterator<Item = (&'static str, Vec<String>)> {
