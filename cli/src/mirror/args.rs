@@ -139,6 +139,11 @@ impl MirrorArgs {
         self.whitelist.as_deref().or(self.include.as_deref()).unwrap_or_default()
     }
 
+    /// The flag it was given by.
+    pub fn topics_flag(&self) -> &'static str {
+        if self.include.is_some() { "--include" } else { "--whitelist" }
+    }
+
     /// How often offsets are stored.
     pub fn commit_interval(&self) -> Duration {
         Duration::from_millis(self.offset_commit_interval_ms)

@@ -38,7 +38,7 @@ impl MirrorConfig {
     /// Reads both files and checks everything that can be checked without a broker.
     pub fn load(args: &MirrorArgs) -> Result<Self, Failure> {
         let mut notes: Vec<String> = args.check()?.into_iter().map(str::to_owned).collect();
-        let whitelist = Whitelist::parse(args.topics())?;
+        let whitelist = Whitelist::parse(args.topics_flag(), args.topics())?;
         let name = |error: InvalidName| Failure::usage(error);
         let consumer_file = File { flag: "--consumer.config", path: &args.consumer_config };
         let producer_file = File { flag: "--producer.config", path: &args.producer_config };

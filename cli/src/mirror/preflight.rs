@@ -63,7 +63,7 @@ pub async fn check<C: Clients>(config: &MirrorConfig, args: &MirrorArgs, clients
     let mut topics = all.clone();
     topics.retain(|topic, _| config.whitelist.matches(topic));
     if topics.is_empty() {
-        let text = no_topic(args.topics(), &all);
+        let text = no_topic(args, &all);
         if args.until_end {
             return Err(Failure::failed(text));
         }
@@ -110,7 +110,7 @@ async fn wait_for_members(source: &Peer, group: &str) -> Result<(), Failure> {
         if names != named {
             output::note(format!(
                 "group {group} has members: {list}; waiting for them to leave, up to {} s",
-                (MEMBERS_PATIENCE.saturating_sub(start.elapsed())).as_secs()
+                MEMBERS_PATIENCE.saturating_sub(start.elapsed()).as_secs_f64().ceil()
             ));
             named = names;
         }
@@ -119,7 +119,7 @@ async fn wait_for_members(source: &Peer, group: &str) -> Result<(), Failure> {
 }
 
 /// What to say when nothing matches.
-fn no_topic(whitelist: &str, all: &BTreeMap<TopicName, u32>) -> String {
+fn no_topic(args: &MirrorArgs, all: &BTreeMap<TopicName, u32>) -> String {
     const NAMED_MAX: usize = 5;
     let visible: Vec<_> = all.keys().filter(|topic| !topic.is_internal()).map(TopicName::as_str).collect();
     let has = match visible.len() {
@@ -130,7 +130,9 @@ fn no_topic(whitelist: &str, all: &BTreeMap<TopicName, u32>) -> String {
         _ => format!("the source has {}", visible.join(", ")),
     };
     format!(
-        "no topic matches --whitelist {whitelist:?}, which must match a whole name ('test.*' for what begins so); {has}"
+        "no topic matches {} {:?}, which must match a whole name ('test.*' matches all that begin with test); {has}",
+        args.topics_flag(),
+        args.topics()
     )
 }
 
@@ -187,7 +189,7 @@ async fn check_room(
         })
         .collect();
     Err(Failure::conflict(format!(
-        "records would lose their partition on the target cluster; grow these topics first (records with keys that are \
+        "the target has too few partitions, and a record keeps its partition; grow these topics first (records that are \
          there already stay where they are):{lines}"
     )))
 }

@@ -16,8 +16,8 @@ pub struct Whitelist {
 
 impl Whitelist {
     /// Reads a whitelist as MirrorMaker does: a comma separates alternatives, blanks count for nothing, quotes around
-    /// the whole are stripped (property files and shells bring them).
-    pub fn parse(raw: &str) -> Result<Self, Failure> {
+    /// the whole are stripped (property files and shells bring them). `flag` is what a refusal names.
+    pub fn parse(flag: &str, raw: &str) -> Result<Self, Failure> {
         let java = raw
             .trim_matches(|c: char| c <= ' ')
             .replace(',', "|")
@@ -25,7 +25,7 @@ impl Whitelist {
             .trim_start_matches(['"', '\''])
             .trim_end_matches(['"', '\''])
             .to_owned();
-        let refuse = |text: String| Failure::usage(format!("--whitelist {raw:?}: {text}"));
+        let refuse = |text: String| Failure::usage(format!("{flag} {raw:?}: {text}"));
         if java.is_empty() {
             return Err(refuse("it is empty and would match no topic; '.*' matches all".to_owned()));
         }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn matches(whitelist: &str, topic: &str) -> bool {
-        let whitelist = Whitelist::parse(whitelist).unwrap_or_else(|failure| panic!("{failure}"));
+        let whitelist = Whitelist::parse("--whitelist", whitelist).unwrap_or_else(|failure| panic!("{failure}"));
         whitelist.matches(&TopicName::new(topic).expect("legal"))
     }
 
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_file_pattern_is_answered_with_what_was_meant() {
         for glob in ["*", "'*'", "a,*"] {
-            let failure = Whitelist::parse(glob).expect_err(glob);
+            let failure = Whitelist::parse("--whitelist", glob).expect_err(glob);
             assert!(failure.text.contains("'.*'"), "{failure}");
         }
     }
@@ -114,7 +114,7 @@ mod tests {
         for (bad, word) in
             [("a(b", "unclosed"), ("[a", "unclosed"), ("a{1,3}", "','"), ("", "empty"), ("a)", "unopened")]
         {
-            let failure = Whitelist::parse(bad).expect_err(bad);
+            let failure = Whitelist::parse("--whitelist", bad).expect_err(bad);
             assert!(failure.text.contains(word) && failure.text.contains(bad), "{failure}");
             assert_eq!(failure.exit, crate::failure::Exit::Usage);
         }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_only_java_knows_is_refused_by_name() {
-        let failure = Whitelist::parse("test-(?!bad\\b)[\\w]+").expect_err("lookahead");
+        let failure = Whitelist::parse("--include", "test-(?!bad\\b)[\\w]+").expect_err("lookahead");
         assert!(failure.text.contains("lookahead") && failure.text.contains("position 6"), "{failure}");
     }
 }
