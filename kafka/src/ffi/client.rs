@@ -90,6 +90,14 @@ impl Client {
         unsafe { code::take(sys::rd_kafka_incremental_assign(self.handle(), list.handle())) }
     }
 
+    /// Moves partitions that are read to other offsets, in order with other calls and without waiting. Unlike an
+    /// assignment this has the broker check that the offset was written under its leader epoch.
+    pub fn seek(&self, list: &mut PartitionList) -> Result<(), Failure> {
+        // SAFETY: client and list are alive; outcomes are written to the list, which is borrowed mutably, before the call
+        // returns; the error object is handed to us.
+        unsafe { code::take(sys::rd_kafka_seek_partitions(self.handle(), list.handle(), 0)) }
+    }
+
     /// Takes partitions out of what is read.
     pub fn incremental_unassign(&self, list: &PartitionList) -> Result<(), Failure> {
         // SAFETY: as for `incremental_assign`.
@@ -111,8 +119,8 @@ impl Client {
     }
 
     /// Asks for a topic's metadata, so that the client knows its leaders, and waits for the answer up to `wait`. Gives
-    /// the number of its partitions, 0 if it is unknown; `None` without an answer.
-    pub fn learn_topic(&self, topic: &CStr, wait: Duration) -> Option<u32> {
+    /// the number of its partitions or the cluster's refusal; `None` without an answer.
+    pub fn learn_topic(&self, topic: &CStr, wait: Duration) -> Option<Result<u32, Code>> {
         let wait = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
         let mut metadata: *const sys::rd_kafka_metadata = ptr::null();
         // SAFETY: the name is NUL-terminated and copied; no topic configuration means the default one.
@@ -121,17 +129,22 @@ impl Client {
             return None;
         }
         // SAFETY: client and topic are alive, and the topic handle is ours from the call above. What is written to
-        // `metadata`, if anything, has as many topics as it says, and is ours to destroy, once read. Its codes, which
-        // may be unknown to the binding's `enum`, are not looked at.
+        // `metadata`, if anything, is ours to destroy once read, and lists as many topics as it says.
         unsafe {
             rd_kafka_metadata(self.handle(), 0, topic, &mut metadata, wait);
             sys::rd_kafka_topic_destroy(topic);
             if metadata.is_null() {
                 return None;
             }
-            let count = if (*metadata).topic_cnt > 0 { (*(*metadata).topics).partition_cnt } else { 0 };
+            let answer = ((*metadata).topic_cnt > 0).then(|| {
+                let topic = (*metadata).topics;
+                match code::read(&raw const (*topic).err) {
+                    Code::NONE => Ok(u32::try_from((*topic).partition_cnt).unwrap_or(0)),
+                    code => Err(code),
+                }
+            });
             sys::rd_kafka_metadata_destroy(metadata);
-            Some(u32::try_from(count).unwrap_or(0))
+            answer
         }
     }
 

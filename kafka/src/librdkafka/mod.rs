@@ -21,6 +21,7 @@ pub mod mock;
 mod offsets;
 mod sink;
 mod source;
+mod topics;
 
 pub use admin::LibrdkafkaAdmin;
 pub use clients::LibrdkafkaClients;

@@ -3,14 +3,14 @@
 //! A partition is in the client's assignment exactly while its slot is `Reading`: an error takes it out, so that nothing
 //! more comes from it, also where the client would go on by itself (it skips a corrupt batch).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::CString;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use common::ids::{Partition, TopicName, TopicPartition};
 use common::offsets::{NextOffset, Position};
 use tracing::debug;
 
+use super::topics::Topics;
 use super::{clients, errors};
 use crate::error::{Error, ErrorKind};
 use crate::ffi::client::Client;
@@ -22,10 +22,6 @@ use crate::ffi::reader::{Polled as Raw, Reader};
 use crate::record::Slot;
 use crate::source::{Polled, Source};
 
-/// How long an assignment waits for the metadata of topics it has not seen: an answer takes 2 ms, and without one a
-/// new topic's first record waits for the client's timers.
-const LEARN_WAIT: Duration = Duration::from_millis(200);
-
 /// A consumer without a group.
 #[derive(Debug)]
 pub struct LibrdkafkaSource {
@@ -36,10 +32,7 @@ pub struct LibrdkafkaSource {
     /// another topic.
     origins: HashMap<(TopicKey, i32), Slot>,
     last_origin: Option<(TopicKey, i32, Slot)>,
-    /// The topics whose leaders the client has learnt, and how many partitions they had then.
-    known_topics: BTreeMap<TopicName, u32>,
-    /// Slots of partitions that their topic does not have. The client would wait for them in silence.
-    missing: Vec<Slot>,
+    topics: Topics,
 }
 
 /// A partition that is read.
@@ -62,29 +55,7 @@ impl LibrdkafkaSource {
             slot_of: BTreeMap::new(),
             origins: HashMap::new(),
             last_origin: None,
-            known_topics: BTreeMap::new(),
-            missing: Vec::new(),
-        }
-    }
-
-    /// Has the client learn the leaders of topics it does not know, while answers come quickly.
-    fn learn<'a>(&mut self, places: impl Iterator<Item = &'a TopicPartition>) {
-        let (started, mut asked) = (Instant::now(), BTreeSet::new());
-        for TopicPartition { topic, partition } in places {
-            let is_known = self.known_topics.get(topic).is_some_and(|count| partition.0 < *count);
-            if is_known || !asked.insert(topic) {
-                continue;
-            }
-            let name = CString::new(topic.as_str()).expect("a topic's name contains no NUL character");
-            let left = LEARN_WAIT.saturating_sub(started.elapsed());
-            if left < Duration::from_millis(1) {
-                return;
-            }
-            match self.reader.client().learn_topic(&name, left) {
-                None => return,
-                Some(0) => self.known_topics.remove(topic),
-                Some(count) => self.known_topics.insert(topic.clone(), count),
-            };
+            topics: Topics::new(),
         }
     }
 
@@ -109,7 +80,7 @@ impl LibrdkafkaSource {
             return Ok(());
         }
         self.forget_origins();
-        self.missing.retain(|slot| !slots.contains(slot));
+        self.topics.forget(slots);
         // The client remembers over assignments that a partition is paused.
         if !paused.is_empty() {
             let resumed = self.reader.client().resume(&mut paused);
@@ -186,6 +157,9 @@ impl LibrdkafkaSource {
 
     /// Takes a partition out, since it can't be read on.
     fn fail(&mut self, slot: Slot, failure: &Failure) -> Option<Polled<'static>> {
+        if let Some(reading) = &self.slots[usize::from(slot.0)] {
+            self.topics.doubt(&reading.place.topic);
+        }
         if let Err(error) = self.take_out(&[slot]) {
             debug!(%error, "a partition that failed stays assigned");
         }
@@ -208,31 +182,38 @@ impl LibrdkafkaSource {
 
 impl Source for LibrdkafkaSource {
     fn assign(&mut self, assignments: &[(Slot, TopicPartition, Position)]) -> Result<(), Error> {
-        self.learn(assignments.iter().map(|(_, place, _)| place));
+        self.topics.learn(self.reader.client(), assignments.iter().map(|(_, place, _)| place));
         let slots: Vec<Slot> = assignments.iter().map(|(slot, ..)| *slot).collect();
         self.take_out(&slots)?;
         let mut list = PartitionList::with_capacity(assignments.len());
+        let mut with_epoch = PartitionList::with_capacity(0);
         for (slot, place, position) in assignments {
             let number = clients::partition_number(place)?;
-            let epoch = position.leader_epoch.map_or(-1, |epoch| epoch.0);
-            list.add_position(place.topic.as_str(), number, position.next_offset.0, epoch);
+            let (topic, offset) = (place.topic.as_str(), position.next_offset.0);
+            list.add_position(topic, number, offset, position.leader_epoch.map_or(-1, |epoch| epoch.0));
+            if let Some(epoch) = position.leader_epoch {
+                with_epoch.add_position(topic, number, offset, epoch.0);
+            }
             let other = self.slot_of.insert(place.clone(), *slot);
             assert_eq!(other, None, "{place} is assigned to another slot already");
             let index = usize::from(slot.0);
             if self.slots.len() <= index {
                 self.slots.resize_with(index + 1, || None);
             }
-            if self.known_topics.get(&place.topic).is_some_and(|count| place.partition.0 >= *count) {
-                self.missing.push(*slot);
-            }
+            self.topics.watch(*slot, place);
             let (place, position) = (place.clone(), *position);
             self.slots[index] = Some(Reading { place, number, position, is_confirmed: false, is_paused: false });
         }
         self.forget_origins();
-        let outcome = self.reader.client().incremental_assign(&list);
+        let client = self.reader.client();
+        let mut outcome = client.incremental_assign(&list);
+        if outcome.is_ok() && !with_epoch.is_empty() {
+            // An assignment alone does not notice that the log was truncated below its position.
+            outcome = client.seek(&mut with_epoch);
+        }
         outcome.map_err(|failure| {
-            // None of them is in the client's assignment.
-            self.missing.clear();
+            // None of them is in the client's assignment, or the client is of no use.
+            self.topics.forget(&slots);
             for slot in slots {
                 if let Some(reading) = self.slots[usize::from(slot.0)].take() {
                     self.slot_of.remove(&reading.place);
@@ -259,9 +240,10 @@ impl Source for LibrdkafkaSource {
     }
 
     fn poll(&mut self, wait: Duration) -> Option<Polled<'_>> {
-        if let Some(slot) = self.missing.pop() {
-            let (code, text) = (Code::UNKNOWN_PARTITION, Code::UNKNOWN_PARTITION.to_string());
-            return self.fail(slot, &Failure { code, text });
+        if !self.topics.are_resolved()
+            && let Some((slot, failure)) = self.topics.given_up(self.reader.client())
+        {
+            return self.fail(slot, &failure);
         }
         let mut wait = wait;
         let slot = loop {

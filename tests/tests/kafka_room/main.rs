@@ -5,6 +5,7 @@
 mod offsets;
 mod sink;
 mod source;
+mod trouble;
 
 use std::time::{Duration, Instant};
 
