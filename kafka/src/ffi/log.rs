@@ -10,8 +10,8 @@ use tracing::{debug, warn};
 /// Lines up to this level of syslog ("warning") are warnings, if they aren't of a noisy kind.
 const WARNING: c_int = 4;
 
-/// Kinds that accompany every broken connection or slow answer.
-const NOISY: [&[u8]; 7] = [b"FAIL", b"ERROR", b"DISCONN", b"REQTMOUT", b"TIMEOUT", b"FATAL", b"GETPID"];
+/// Kinds that accompany every broken connection or slow answer, or comment on settings that are chosen on purpose.
+const NOISY: [&[u8]; 8] = [b"FAIL", b"ERROR", b"DISCONN", b"REQTMOUT", b"TIMEOUT", b"FATAL", b"GETPID", b"CONFWARN"];
 
 /// The callback for log lines.
 pub(super) unsafe extern "C" fn line(
