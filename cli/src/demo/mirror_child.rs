@@ -67,6 +67,8 @@ impl MirrorChild {
         let log = log.map_err(|error| cannot("write", &files.log(), error))?;
         let child = Command::new(&program)
             .args(command_line(files))
+            // Its last lines are shown if it fails: those of the client library would fill them.
+            .env("RUST_LOG", "info,librdkafka=error")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -28,8 +28,10 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// Runs `replisome mirror`.
 pub fn run(args: &MirrorArgs) -> Result<(), Failure> {
     let config = MirrorConfig::load(args)?;
-    // On a terminal there is a line of progress; what is logged between should be worth it.
-    telemetry::start(args.log_format.into(), if output::stderr_is_terminal() { "warn" } else { "info" });
+    // On a terminal there is a line of progress; what is logged between should be worth it. The client library's own
+    // words are not: what matters of them comes as the reason of a partition.
+    let filter = if output::stderr_is_terminal() { "warn,librdkafka=error" } else { "info" };
+    telemetry::start(args.log_format.into(), filter);
     for note in &config.notes {
         output::note(format!("note: {note}"));
     }
