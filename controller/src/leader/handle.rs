@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::RwLockReadGuard;
 
 use common::assignment::{Progress, Running};
-use common::ids::{RouteName, RoutePartition, SessionId};
+use common::ids::{Revision, RouteName, RoutePartition, SessionId};
 use tokio::sync::watch;
 
 use super::command_log::ProposeError;
@@ -64,8 +64,8 @@ impl LeaderHandle {
     pub async fn drain(&self, session: SessionId) -> Result<(), ProposeError> {
         self.propose("drain", Command::DrainSession { session }).await?;
         let owns = |state: &State| {
-            let owner = |slot: &crate::state::Slot| slot.life.owner().is_some_and(|(owner, _)| owner == session);
-            state.slots().values().any(owner)
+            let mut owners = state.slots().values().filter_map(|slot| slot.life.owner());
+            owners.any(|(owner, _)| owner == session)
         };
         self.wait_until(|state| !owns(state)).await;
         Ok(())
@@ -82,7 +82,7 @@ impl LeaderHandle {
     }
 
     /// Changes when the table does.
-    pub fn revisions(&self) -> watch::Receiver<common::ids::Revision> {
+    pub fn revisions(&self) -> watch::Receiver<Revision> {
         self.context.log.revisions()
     }
 

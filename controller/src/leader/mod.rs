@@ -22,6 +22,8 @@
 
 pub mod command_log;
 mod context;
+#[cfg(test)]
+mod fleet_test;
 mod handle;
 #[cfg(test)]
 mod leader_test;

@@ -38,7 +38,8 @@ fn topic_of(candidate: &Candidate) -> TopicKey<'_> {
 impl<'a> Load<'a> {
     /// Takes the last partition of the topic that it can give most of.
     fn give_one(&mut self) -> Option<&'a Candidate> {
-        let by_count = self.most.get_or_insert_with(|| self.running.iter().map(|(topic, all)| (all.len(), *topic)).collect());
+        let by_count =
+            self.most.get_or_insert_with(|| self.running.iter().map(|(topic, all)| (all.len(), *topic)).collect());
         let (count, topic) = by_count.pop_last()?;
         if count > 1 {
             by_count.insert((count - 1, topic));

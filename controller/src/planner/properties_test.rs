@@ -58,7 +58,8 @@ fn any_input() -> impl Strategy<Value = PlanInput> {
 fn settled() -> impl Strategy<Value = PlanInput> {
     (1..=SESSIONS_MAX, prop::collection::vec(1usize..12, 0..5)).prop_map(|(count, topics)| {
         let place = Place::Vacant(Vacancy::New);
-        let all = topics.iter().enumerate().flat_map(|(topic, size)| (0..*size).map(move |index| partition(topic, index)));
+        let all =
+            topics.iter().enumerate().flat_map(|(topic, size)| (0..*size).map(move |index| partition(topic, index)));
         let candidate = |partition| Candidate { partition, epoch: Epoch(0), place, wish: Wish::Run };
         let sessions = (0..count).map(|number| (session(number), true)).collect();
         settle(PlanInput { sessions, partitions: all.map(candidate).collect(), budget: 0 })
@@ -227,7 +228,8 @@ proptest! {
 #[test]
 fn a_plan_reads_as_one_line_a_move() {
     let on = |number| Place::On(session(number));
-    let candidate = |index, place| Candidate { partition: partition(0, index), epoch: Epoch(4), place, wish: Wish::Run };
+    let candidate =
+        |index, place| Candidate { partition: partition(0, index), epoch: Epoch(4), place, wish: Wish::Run };
     let input = PlanInput {
         sessions: BTreeMap::from([(session(0), true), (session(1), true)]),
         partitions: vec![

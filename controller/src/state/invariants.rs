@@ -26,7 +26,8 @@ impl fmt::Display for Violation {
 }
 
 const C1: (&str, &str) = ("C1", "an epoch never falls");
-const C2: (&str, &str) = ("C2", "one owner per partition, under the slot's epoch, and a new owner only of an unassigned one");
+const C2: (&str, &str) =
+    ("C2", "one owner per partition, under the slot's epoch, and a new owner only of an unassigned one");
 const C3: (&str, &str) = ("C3", "an owner is a registered session, and a worker has one session");
 const C4: (&str, &str) = ("C4", "slots exist exactly for partitions of topics on known routes");
 const C6: (&str, &str) = ("C6", "an election alone moves nothing");

@@ -156,7 +156,10 @@ impl State {
             }
             (_, Step::Assign { to }) => {
                 let epoch = step.planned_on.next();
-                (Life::Assigned { session: to, epoch }, format!("{id} is assigned to {to} (epoch {epoch}): {}", step.cause))
+                (
+                    Life::Assigned { session: to, epoch },
+                    format!("{id} is assigned to {to} (epoch {epoch}): {}", step.cause),
+                )
             }
             (life, Step::Release { .. }) => unreachable!("checked: {id} is {}", life.name()),
         };
@@ -219,7 +222,8 @@ impl State {
             }
             life => return Err(wrong_life(id, life)),
         }
-        let text = format!("{id} was granted under epoch {granted}, but epoch {stored} is stored; granted anew above it");
+        let text =
+            format!("{id} was granted under epoch {granted}, but epoch {stored} is stored; granted anew above it");
         self.events.record(stamp, NewEvent::new(EventKind::Fence, text).on_partition(id));
         Ok(Effect::Done)
     }

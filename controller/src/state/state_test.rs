@@ -73,7 +73,13 @@ fn ready(state: &State, route: RouteName, topic: TopicName, ids: u128, partition
 fn waiting(state: &State, reason: Reason) -> Command {
     let incarnation = state.routes[&route(0)].incarnation;
     let finding = Finding::Waiting(reason);
-    Command::ReportTopics(vec![TopicReport { route: route(0), incarnation, target: topic(0), topic: topic(0), finding }])
+    Command::ReportTopics(vec![TopicReport {
+        route: route(0),
+        incarnation,
+        target: topic(0),
+        topic: topic(0),
+        finding,
+    }])
 }
 
 fn step(state: &State, partition: u32, step: Step) -> Command {
@@ -307,7 +313,8 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
     let slot = state.slots.get(&partition);
     let epoch = slot.map_or(Epoch(u64::from(b)), |slot| slot.epoch);
     let owner = slot.and_then(|slot| slot.life.owner());
-    let assign = |to| Move { partition: partition.clone(), planned_on: epoch, step: Step::Assign { to }, cause: Cause::New };
+    let assign =
+        |to| Move { partition: partition.clone(), planned_on: epoch, step: Step::Assign { to }, cause: Cause::New };
     match kind {
         0 => Command::BeginLeadership,
         1 => Command::AddRoute { route: r, settings: settings() },
@@ -316,7 +323,12 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
         4 => Command::ResumeRoute { route: r },
         5 => Command::AddTopic { route: r, topic: t, target: topic((b + u8::from(c == 9)) % 3), start: None },
         6 => Command::RemoveTopic { route: r, topic: t },
-        7 => Command::PauseTopic { route: r, topic: t, partition: (c > 4).then_some(Partition(c % 4)), reason: "test".into() },
+        7 => Command::PauseTopic {
+            route: r,
+            topic: t,
+            partition: (c > 4).then_some(Partition(c % 4)),
+            reason: "test".into(),
+        },
         8 => Command::ResumeTopic { route: r, topic: t, partition: (c > 4).then_some(Partition(c % 4)) },
         9..=13 => ready(state, r, t, 1 + u128::from(c / 8), 1 + c % 4, u64::from(b)),
         14 => {
@@ -324,7 +336,9 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
             let finding = Finding::Waiting(Reason::Paused);
             Command::ReportTopics(vec![TopicReport { route: r, incarnation, target: t.clone(), topic: t, finding }])
         }
-        15..=17 => register(a % 5 + 10 * (b % 3), a % 5, state.session_of(&WorkerId::new(format!("w{}", a % 5)).unwrap())),
+        15..=17 => {
+            register(a % 5 + 10 * (b % 3), a % 5, state.session_of(&WorkerId::new(format!("w{}", a % 5)).unwrap()))
+        }
         18 => Command::DrainSession { session: s },
         19 => {
             let lost = state.sessions().keys().nth(usize::from(a)).copied().unwrap_or(s);
@@ -346,7 +360,7 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// `apply` itself checks the invariants around each command, and that a rejection leaves no trace.
     #[test]

@@ -168,7 +168,12 @@ impl State {
     }
 
     /// Lets a topic go once its partitions are released.
-    pub(super) fn remove_topic(&mut self, stamp: &Stamp, route: &RouteName, name: &TopicName) -> Result<Effect, Rejection> {
+    pub(super) fn remove_topic(
+        &mut self,
+        stamp: &Stamp,
+        route: &RouteName,
+        name: &TopicName,
+    ) -> Result<Effect, Rejection> {
         if self.topic(route, name)?.leaving {
             return Ok(Effect::Exists);
         }
@@ -316,8 +321,7 @@ impl State {
         let floor = self.routes.get(route).expect("C4: a topic's route is known").epoch_floor;
         for (&partition, facts) in new_partitions.iter().filter(|(partition, _)| partition.0 < partitions) {
             let id = RoutePartition { route: route.clone(), topic: topic.clone(), partition };
-            let unassigned =
-                || Slot { epoch: floor, life: Life::Unassigned(Vacancy::New), start: facts.start };
+            let unassigned = || Slot { epoch: floor, life: Life::Unassigned(Vacancy::New), start: facts.start };
             let slot = self.slots.entry(id).or_insert_with(unassigned);
             slot.epoch = slot.epoch.max(facts.stored_epoch);
         }
@@ -330,9 +334,8 @@ impl State {
         let Some(topic) = self.topics.get(&key) else { return };
         let keeps = if topic.leaving { 0 } else { topic.facts.map_or(0, |facts| facts.partitions) };
         let leaving = topic.leaving;
-        let unwanted = |(id, slot): &(&RoutePartition, &Slot)| {
-            id.partition.0 >= keeps && matches!(slot.life, Life::Unassigned(_))
-        };
+        let unwanted =
+            |(id, slot): &(&RoutePartition, &Slot)| id.partition.0 >= keeps && matches!(slot.life, Life::Unassigned(_));
         let gone: Vec<RoutePartition> = self.slots_of(route, name).filter(unwanted).map(|(id, _)| id.clone()).collect();
         for id in gone {
             let slot = self.slots.remove(&id).expect("just listed");

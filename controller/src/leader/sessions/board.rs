@@ -150,9 +150,8 @@ impl Board {
 
     /// The sessions whose deadline has passed, and whether each is connected.
     pub fn overdue(&self, now: Instant) -> Vec<(SessionId, bool)> {
-        let overdue = |(session, live): (&SessionId, &Live)| {
-            (live.deadline <= now).then_some((*session, live.link.is_some()))
-        };
+        let overdue =
+            |(session, live): (&SessionId, &Live)| (live.deadline <= now).then_some((*session, live.link.is_some()));
         self.live().iter().filter_map(overdue).collect()
     }
 

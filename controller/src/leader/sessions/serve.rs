@@ -56,12 +56,7 @@ async fn serve(context: Context, link: WorkerLink) -> Option<End> {
 }
 
 /// Takes messages until the connection ends or is no longer the session's.
-async fn listen(
-    context: &Context,
-    session: SessionId,
-    number: u64,
-    up: &mut mpsc::Receiver<Up>,
-) -> Option<End> {
+async fn listen(context: &Context, session: SessionId, number: u64, up: &mut mpsc::Receiver<Up>) -> Option<End> {
     let Context { board, config, .. } = context;
     while let Some(message) = up.recv().await {
         if !board.renew(session, number, Instant::now() + config.lease) {

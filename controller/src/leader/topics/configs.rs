@@ -71,7 +71,9 @@ pub fn drop_refused(selection: &mut Selection, refusal: &str) -> bool {
     if selection.configs.is_empty() {
         return false;
     }
-    let names = |key: &str| refusal.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').any(|word| word.trim_end_matches('.') == key);
+    let names = |key: &str| {
+        refusal.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').any(|word| word.trim_end_matches('.') == key)
+    };
     let mut guilty: Vec<String> = selection.configs.keys().filter(|key| names(key)).cloned().collect();
     if guilty.is_empty() {
         guilty = selection.configs.keys().cloned().collect();

@@ -10,8 +10,8 @@
 
 use std::collections::BTreeSet;
 
-use common::ids::{TopicId, TopicName};
 use common::identity::{StoredBy, StoredOffset};
+use common::ids::{TopicId, TopicName};
 use common::reason::{Reason, Side};
 use kafka::admin::TopicDescription;
 
@@ -103,9 +103,8 @@ pub fn decide(sight: &Sight<'_>) -> Decision {
     if target.partitions >= source.partitions {
         return Decision::Copy { partitions: source.partitions, beyond: None };
     }
-    let is_ours = sight.is_created_by_us
-        || known.is_some()
-        || (target.id != TopicId::NONE && stored.target.contains(&target.id));
+    let is_ours =
+        sight.is_created_by_us || known.is_some() || (target.id != TopicId::NONE && stored.target.contains(&target.id));
     match (is_ours, manage) {
         (true, true) => Decision::Grow,
         (true, false) => copy_what_fits(sight, too_few(sight)),

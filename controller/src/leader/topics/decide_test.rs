@@ -30,7 +30,9 @@ fn word(decision: &Decision) -> String {
         Decision::Create => "create".into(),
         Decision::Grow => "grow".into(),
         Decision::Wait(Reason::TopicRecreated { side, .. }) => format!("wait: {side} re-created"),
-        Decision::Wait(Reason::Waiting { text }) if text.contains("was deleted at the target") => "wait: deleted".into(),
+        Decision::Wait(Reason::Waiting { text }) if text.contains("was deleted at the target") => {
+            "wait: deleted".into()
+        }
         Decision::Wait(Reason::Waiting { text }) if text.contains("--create --topic t --partitions 4") => {
             "wait: create it".into()
         }
@@ -97,11 +99,7 @@ fn each_sight_of_a_topic_has_its_decision() {
             Case { target: Some(topic(id(2), 1)), stored: stored(&[1], &[2]), ..base.clone() },
             "grow",
         ),
-        (
-            "too few, known",
-            Case { target: Some(topic(id(2), 3)), known: Some(facts(1, 2, 3)), ..base.clone() },
-            "grow",
-        ),
+        ("too few, known", Case { target: Some(topic(id(2), 3)), known: Some(facts(1, 2, 3)), ..base.clone() }, "grow"),
         ("too few, just created", Case { target: Some(topic(id(2), 3)), created: true, ..base.clone() }, "grow"),
         (
             "too few, known, not managed",

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::ids::{Partition, TopicId, TopicName, TopicPartition};
 use common::identity::StoredOffset;
+use common::ids::{Partition, TopicId, TopicName, TopicPartition};
 use common::offsets::StartPosition;
 use common::reason::{Reason, Side};
 use kafka::admin::{ClusterAdmin, NewTopic, TopicDescription};
@@ -120,7 +120,8 @@ impl Looker {
         let target = describe(&*clients.target, topics.values())?;
         for (side, is_missing) in [("source", source.1), ("target", target.1)] {
             if is_missing && self.noted.insert(side) {
-                let text = format!("the {side} cluster can't describe topics: topics that are created again go unnoticed");
+                let text =
+                    format!("the {side} cluster can't describe topics: topics that are created again go unnoticed");
                 look.events.push(NewEvent::new(EventKind::Topic, text).on_route(&view.route));
             }
         }
@@ -128,7 +129,8 @@ impl Looker {
         for (topic, found) in &source.0 {
             if let Ok(Some(found)) = found {
                 let known = known_facts(view, topic).map_or(0, |facts| facts.partitions);
-                let new = (known..found.partitions).map(|partition| TopicPartition::new(topic.clone(), Partition(partition)));
+                let new =
+                    (known..found.partitions).map(|partition| TopicPartition::new(topic.clone(), Partition(partition)));
                 new_partitions.extend(new);
             }
         }
@@ -178,7 +180,8 @@ impl Looker {
         if target.is_some_and(|target| !target.may_write) {
             return Some(Finding::Waiting(Reason::Denied { side: Side::Target }));
         }
-        let all = TopicPartition::new(topic.clone(), Partition(0))..=TopicPartition::new(topic.clone(), Partition(u32::MAX));
+        let all =
+            TopicPartition::new(topic.clone(), Partition(0))..=TopicPartition::new(topic.clone(), Partition(u32::MAX));
         let sight = Sight {
             target_name,
             source,
@@ -246,9 +249,11 @@ impl Looker {
         if let Some(start) = known.filter(|known| known.facts.is_none()).and_then(|known| known.start) {
             return start;
         }
-        let was_there = self.first.as_ref().filter(|first| first.is_fresh && !view.surveyed).is_some_and(|first| {
-            first.partitions.get(topic).is_some_and(|partitions| partition.0 < *partitions)
-        });
+        let was_there = self
+            .first
+            .as_ref()
+            .filter(|first| first.is_fresh && !view.surveyed)
+            .is_some_and(|first| first.partitions.get(topic).is_some_and(|partitions| partition.0 < *partitions));
         if was_there { view.settings.start } else { StartPosition::Earliest }
     }
 
@@ -296,7 +301,10 @@ impl Looker {
 
 /// The topics to look at, with their target names: those the filter matches and those the table has, without those an
 /// operator removed.
-fn select_topics(view: &RouteView, listing: &BTreeMap<TopicName, u32>) -> Result<BTreeMap<TopicName, TopicName>, Error> {
+fn select_topics(
+    view: &RouteView,
+    listing: &BTreeMap<TopicName, u32>,
+) -> Result<BTreeMap<TopicName, TopicName>, Error> {
     let matcher = TopicMatcher::new(&view.settings.filter).map_err(|error| Error::new(ErrorKind::Config, error))?;
     let matched = listing.keys().filter(|name| matcher.matches(name) && !view.removed_topics.contains(*name));
     let mut topics: BTreeMap<TopicName, TopicName> = matched.map(|name| (name.clone(), name.clone())).collect();
@@ -364,7 +372,10 @@ fn known_facts(view: &RouteView, topic: &TopicName) -> Option<TopicFacts> {
     view.topics.get(topic)?.facts
 }
 
-fn read(clients: &mut RouteClients, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, GroupOffset)>, Error> {
+fn read(
+    clients: &mut RouteClients,
+    partitions: &[TopicPartition],
+) -> Result<Vec<(TopicPartition, GroupOffset)>, Error> {
     let read = clients.offsets.read(partitions)?;
     Ok(partitions.iter().cloned().zip(read).filter_map(|(partition, offset)| Some((partition, offset?))).collect())
 }

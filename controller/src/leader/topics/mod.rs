@@ -23,6 +23,8 @@ pub mod decide;
 mod decide_test;
 pub mod filter;
 mod look;
+#[cfg(test)]
+mod topics_test;
 mod view;
 
 use std::collections::BTreeSet;
@@ -36,8 +38,8 @@ use tracing::{info, warn};
 
 use super::context::Context;
 use super::tasks::{End, Tasks};
-use crate::state::Command;
 use crate::state::command::{Finding, TopicReport};
+use crate::state::{Command, Effect, Outcome};
 use look::{Look, Looker};
 use view::RouteView;
 
@@ -73,7 +75,11 @@ pub(crate) async fn run(context: Context, access: Arc<dyn ClusterAccess>) -> Opt
 }
 
 /// Watches one route until it is gone.
-async fn watch(context: Context, access: Arc<dyn ClusterAccess>, (route, incarnation): (RouteName, Revision)) -> Option<End> {
+async fn watch(
+    context: Context,
+    access: Arc<dyn ClusterAccess>,
+    (route, incarnation): (RouteName, Revision),
+) -> Option<End> {
     let mut looker = Looker::new(access);
     let mut revisions = context.log.revisions();
     loop {
@@ -127,6 +133,11 @@ async fn report(context: &Context, route: &RouteName, incarnation: Revision, loo
     for entry in entries(reports) {
         let outcome = context.propose_or_log(Command::ReportTopics(entry)).await?;
         all_stand &= outcome.is_some();
+        if let Some(Outcome { effect: Effect::Batch { refused, .. }, .. }) = outcome {
+            for refused in refused {
+                warn!(%route, reason = %refused.rejection, "a report on a topic was refused");
+            }
+        }
     }
     let surveyed = context.log.read().routes().get(route).is_none_or(|route| route.surveyed);
     if is_complete && all_stand && !surveyed {

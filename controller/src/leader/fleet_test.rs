@@ -1,0 +1,210 @@
+//! A whole leader over clusters in memory, in paused time: workers here do at once what a snapshot says.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::assignment::{Down, Hello, Inventory, Phase, Running, Snapshot, Up};
+use common::config::{ClientProperties, ClusterConfig, Delivery, RouteSettings, TopicFilter};
+use common::identity::{Identity, Owner, StoredBy, StoredOffset};
+use common::ids::{
+    ClusterName, Epoch, FleetId, Partition, Revision, RouteName, RoutePartition, SessionId, TopicId, TopicName,
+    WorkerId,
+};
+use common::offsets::{NextOffset, Position, StartPosition};
+use kafka::memory::{MemoryClients, MemoryCluster};
+use kafka::offsets::GroupOffset;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::command_log::LocalLog;
+use super::net::{Dialer, in_process};
+use super::{Leader, LeaderConfig, LeaderHandle};
+use crate::state::{Command, EventKind, Life, State, TopicState};
+
+pub const GROUP: &str = "g";
+
+/// A leader with two clusters, and how its route is to be.
+pub struct Fleet {
+    pub source: MemoryCluster,
+    pub target: MemoryCluster,
+    pub handle: LeaderHandle,
+    pub dialer: Dialer,
+    pub _leader: Leader,
+}
+
+/// A worker that applies each snapshot at once, until it is dropped.
+pub struct Worker {
+    pub session: SessionId,
+    pub snapshot: Arc<Mutex<Option<Arc<Snapshot>>>>,
+    pub refused: Arc<Mutex<Option<String>>>,
+    task: JoinHandle<()>,
+}
+
+pub fn route() -> RouteName {
+    RouteName::new("r").unwrap()
+}
+
+pub fn topic(name: &str) -> TopicName {
+    TopicName::new(name).unwrap()
+}
+
+pub fn id(topic: &str, partition: u32) -> RoutePartition {
+    RoutePartition { route: route(), topic: TopicName::new(topic).unwrap(), partition: Partition(partition) }
+}
+
+pub fn settings() -> RouteSettings {
+    RouteSettings {
+        source: ClusterName::new("source").unwrap(),
+        target: ClusterName::new("target").unwrap(),
+        group: GROUP.into(),
+        delivery: Delivery::AtLeastOnce,
+        filter: TopicFilter { include: vec![".*".into()], exclude: vec!["secret".into()] },
+        start: StartPosition::Latest,
+        manage_topics: true,
+        accept_foreign_offsets: false,
+        commit_interval: Duration::from_secs(1),
+    }
+}
+
+/// Clusters where the source has these topics.
+pub fn clusters(topics: &[(&str, u32)]) -> (MemoryCluster, MemoryCluster) {
+    let (source, target) = (MemoryCluster::new("source"), MemoryCluster::new("target"));
+    for (topic, partitions) in topics {
+        source.create_topic(topic, *partitions);
+    }
+    (source, target)
+}
+
+/// Starts a leader and adds the route.
+pub async fn lead((source, target): (MemoryCluster, MemoryCluster), settings: RouteSettings) -> Fleet {
+    let named = |name: &str| ClusterName::new(name).unwrap();
+    let clients = MemoryClients::new([(named("source"), source.clone()), (named("target"), target.clone())]);
+    let (dialer, net) = in_process();
+    let log = Arc::new(LocalLog::new(FleetId::new("f").unwrap()));
+    let leader = Leader::start(log, Box::new(net), Arc::new(clients), LeaderConfig::default()).await.unwrap();
+    let handle = leader.handle();
+    for name in ["source", "target"] {
+        let cluster = ClusterConfig { name: named(name), properties: ClientProperties::default() };
+        handle.propose("test", Command::AddCluster(cluster)).await.unwrap();
+    }
+    handle.propose("test", Command::AddRoute { route: route(), settings }).await.unwrap();
+    Fleet { source, target, handle, dialer, _leader: leader }
+}
+
+/// An offset as an earlier owner left it.
+pub fn stored(source: TopicId, target: TopicId, epoch: u64) -> GroupOffset {
+    let owner = Owner { epoch: Epoch(epoch), session: SessionId::from_number(1) };
+    let identity = Identity {
+        fleet: FleetId::new("f").unwrap(),
+        route_incarnation: Revision(4),
+        source_topic_id: source,
+        target_topic_id: target,
+        owner,
+    };
+    let offset = StoredOffset { position: Position::at(NextOffset(7)), stored_by: StoredBy::Us(identity) };
+    GroupOffset { next_offset: NextOffset(7), leader_epoch: None, metadata: offset.metadata() }
+}
+
+impl Fleet {
+    pub async fn worker(&self, number: u128) -> Worker {
+        let link = self.dialer.dial().await.unwrap();
+        let session = SessionId::from_number(100 + number);
+        let worker = WorkerId::new(format!("w{number}")).unwrap();
+        link.send(Up::Hello(Hello { worker, session, address: "here".into(), software: "0".into() })).await.unwrap();
+        let (snapshot, refused) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
+        let task = tokio::spawn(work(link, snapshot.clone(), refused.clone()));
+        Worker { session, snapshot, refused, task }
+    }
+
+    #[track_caller]
+    pub fn until(&self, condition: impl Fn(&State) -> bool) -> impl Future<Output = ()> {
+        let handle = self.handle.clone();
+        let caller = std::panic::Location::caller();
+        async move {
+            let met = timeout(Duration::from_secs(60), handle.wait_until(condition)).await;
+            met.unwrap_or_else(|_| panic!("not within a minute, {caller}: {:#?}", *handle.state()));
+        }
+    }
+
+    pub async fn until_all_assigned(&self, partitions: usize) {
+        let assigned = move |state: &State| {
+            state.slots().values().filter(|slot| matches!(slot.life, Life::Assigned { .. })).count() == partitions
+                && state.slots().len() == partitions
+        };
+        self.until(assigned).await;
+        sleep(Duration::from_millis(500)).await;
+        assert!(assigned(&self.handle.state()), "it did not stay so");
+    }
+
+    pub fn owners(&self) -> BTreeMap<RoutePartition, (SessionId, Epoch)> {
+        let state = self.handle.state();
+        state.slots().iter().filter_map(|(id, slot)| Some((id.clone(), slot.life.owner()?))).collect()
+    }
+
+    pub fn owned_by(&self, worker: &Worker) -> usize {
+        self.owners().values().filter(|(owner, _)| *owner == worker.session).count()
+    }
+
+    pub fn topic_state(&self, name: &str) -> TopicState {
+        self.handle.state().topic_state(&route(), &topic(name)).unwrap()
+    }
+
+    pub fn event_texts(&self, kind: EventKind) -> Vec<String> {
+        let state = self.handle.state();
+        let events = state.events().into_iter().filter(|event| event.event.kind == kind);
+        events.map(|event| event.event.text.clone()).collect()
+    }
+}
+
+impl Worker {
+    pub fn grants(&self) -> Vec<(RoutePartition, Epoch)> {
+        let snapshot = self.snapshot.lock().unwrap();
+        let grants = snapshot.iter().flat_map(|snapshot| &snapshot.grants);
+        grants.map(|grant| (grant.partition.clone(), grant.epoch)).collect()
+    }
+
+    pub fn stop(&self) {
+        self.task.abort();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn work(
+    mut link: common::net::LeaderLink,
+    latest: Arc<Mutex<Option<Arc<Snapshot>>>>,
+    refused: Arc<Mutex<Option<String>>>,
+) {
+    let mut inventory = Inventory::default();
+    loop {
+        if link.send(Up::Inventory(inventory.clone())).await.is_err() {
+            return;
+        }
+        let message = loop {
+            match timeout(Duration::from_secs(1), link.receive()).await {
+                Ok(message) => break message,
+                Err(_) if link.send(Up::Heartbeat).await.is_err() => return,
+                Err(_) => {}
+            }
+        };
+        match message {
+            Ok(Down::Snapshot(snapshot)) => {
+                let running = |grant: &common::assignment::Grant| Running {
+                    partition: grant.partition.clone(),
+                    epoch: grant.epoch,
+                    phase: Phase::Copying,
+                };
+                inventory =
+                    Inventory { applied: snapshot.version, running: snapshot.grants.iter().map(running).collect() };
+                *latest.lock().unwrap() = Some(snapshot);
+            }
+            Ok(Down::Refused(text)) => *refused.lock().unwrap() = Some(text),
+            Err(_) => return,
+        }
+    }
+}
