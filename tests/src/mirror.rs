@@ -1,6 +1,7 @@
 //! `replisome mirror` with its two properties files. Owns the command line and the files of one mirror, so that the
 //! same one can be run again; never says what is copied.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::child::Exit;
@@ -10,7 +11,7 @@ use crate::scratch::Scratch;
 /// A mirror's command: flags and files.
 #[derive(Debug)]
 pub struct Mirror {
-    scratch: Scratch,
+    scratch: Arc<Scratch>,
     consumer: Vec<(String, String)>,
     producer: Vec<(String, String)>,
     flags: Vec<String>,
@@ -20,7 +21,7 @@ impl Mirror {
     /// A mirror that copies from the first cluster to the second, from the start of topics that its group holds no
     /// offset of.
     pub fn new(source: &str, target: &str, group: &str, whitelist: &str) -> Self {
-        let scratch = Scratch::new(&format!("mirror-{group}"));
+        let scratch = Arc::new(Scratch::new(&format!("mirror-{group}")));
         let mirror = Self { scratch, consumer: Vec::new(), producer: Vec::new(), flags: Vec::new() };
         let mirror = mirror.consumer("bootstrap.servers", source).consumer("group.id", group);
         mirror
@@ -76,7 +77,7 @@ impl Mirror {
 
     /// Starts it with environment variables.
     pub fn start_with(&self, environment: &[(&str, &str)]) -> Replisome {
-        Replisome::start_with(self.arguments(), environment)
+        Replisome::start_with(self.arguments(), environment).with_files(self.scratch.clone())
     }
 
     /// Runs it with `--until-end` until it ends by itself, with exit code 0.

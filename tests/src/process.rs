@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs};
 
@@ -16,6 +17,7 @@ use crate::wait;
 pub struct Replisome {
     child: Child,
     scratch: Scratch,
+    _files: Option<Arc<Scratch>>,
 }
 
 /// Where the binary is: `$REPLISOME_BIN`, else beside the tests' own binaries.
@@ -42,7 +44,14 @@ impl Replisome {
         command.args(args).envs(environment.iter().copied()).current_dir(scratch.path()).stdin(Stdio::null());
         command.stdout(scratch.log("stdout.log")).stderr(scratch.log("stderr.log"));
         let child = child::spawn(command).expect("start replisome");
-        Self { child, scratch }
+        Self { child, scratch, _files: None }
+    }
+
+    /// Keeps a directory of files that it reads for as long as it runs.
+    #[must_use]
+    pub fn with_files(mut self, files: Arc<Scratch>) -> Self {
+        self._files = Some(files);
+        self
     }
 
     /// What it has written to stdout so far.
