@@ -18,4 +18,6 @@
 
 pub mod leader;
 pub mod planner;
+#[cfg(test)]
+mod seeded_test;
 pub mod state;

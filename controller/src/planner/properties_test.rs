@@ -126,7 +126,7 @@ fn spread(input: &PlanInput) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::seeded_test::cases(10_000))]
 
     #[test]
     fn p1_only_sessions_that_take_work_get_it(input in any_input()) {

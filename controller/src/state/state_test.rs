@@ -360,7 +360,7 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::seeded_test::cases(10_000))]
 
     /// `apply` itself checks the invariants around each command, and that a rejection leaves no trace.
     #[test]
