@@ -9,8 +9,8 @@ use super::errors;
 use crate::error::{Error, ErrorKind};
 use crate::ffi::client::Client;
 use crate::ffi::code::{Code, Failure};
-use crate::ffi::group;
 use crate::ffi::partitions::{Element, PartitionList};
+use crate::ffi::{admin, group};
 use crate::offsets::{GroupOffset, OffsetStore};
 
 /// How long an answer is waited for. A store is asked again soon, and its thread has other things to do meanwhile.
@@ -29,6 +29,20 @@ pub struct LibrdkafkaOffsets {
 impl LibrdkafkaOffsets {
     pub(super) fn new(make_client: MakeClient, group: &str) -> Result<Self, Error> {
         Ok(Self { client: make_client()?, make_client, group: group.to_owned() })
+    }
+
+    /// The group's offsets of every partition that there is. librdkafka's mock brokers answer the question for all
+    /// offsets with none, and a group that holds none is a first start: so none is believed only when asked for each.
+    fn ask_for_each(&self) -> Result<PartitionList, Failure> {
+        let topics = admin::metadata(&self.client, true, ANSWER_WAIT)?.topics;
+        let mut list = PartitionList::with_capacity(topics.len());
+        for (topic, partitions) in topics {
+            (0..partitions).filter_map(|number| i32::try_from(number).ok()).for_each(|number| list.add(&topic, number));
+        }
+        if !list.is_empty() {
+            group::committed(&self.client, &mut list, ANSWER_WAIT)?;
+        }
+        Ok(list)
     }
 
     fn error(&self, doing: &str, failure: &Failure) -> Error {
@@ -67,7 +81,11 @@ impl OffsetStore for LibrdkafkaOffsets {
             self.client = (self.make_client)()?;
             answer = group::list_offsets(&self.client, &self.group, ANSWER_WAIT);
         }
-        let list = answer.map_err(|failure| self.error("listing", &failure))?;
+        let list = match answer {
+            Ok(list) if list.is_empty() => self.ask_for_each(),
+            answer => answer,
+        };
+        let list = list.map_err(|failure| self.error("listing", &failure))?;
         let mut all = Vec::with_capacity(list.len());
         for element in list.elements() {
             let failed = |text: String| self.error("listing", &Failure { code: element.code, text });
