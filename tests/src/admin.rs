@@ -116,11 +116,13 @@ impl Admin {
     }
 
     /// The first and the end offset of a partition: the last stable one, or the high watermark when `uncommitted`.
+    /// Waits while a topic just made has no leader yet.
     pub fn offsets(&self, topic: &str, partition: i32, uncommitted: bool) -> (i64, i64) {
         let level = if uncommitted { "read_uncommitted" } else { "read_committed" };
         let client: BaseConsumer =
             client_config(&self.bootstrap).set("isolation.level", level).create().expect("create a consumer");
-        client.fetch_watermarks(topic, partition, CALL_DEADLINE).expect("fetch watermarks")
+        let fetch = || client.fetch_watermarks(topic, partition, CALL_DEADLINE);
+        wait::until_or_none(CALL_DEADLINE, || fetch().ok()).unwrap_or_else(|| fetch().expect("fetch watermarks"))
     }
 
     /// What `group` has committed for the topic, by partition.

@@ -33,7 +33,7 @@ pub struct Load {
 pub fn numbered(partition: i32, value_len: usize) -> NewRecord {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    NewRecord::new(partition, format!("key {number}"), format!("value {number} {:x<value_len$}", ""))
+    NewRecord::new(partition, format!("key {number}"), format!("value {number} {}", "x".repeat(value_len)))
 }
 
 /// Sends `per_partition` records to each of the first `partitions` partitions and waits until the broker has them.
