@@ -145,20 +145,23 @@ fn a_record_too_large_names_its_partition_and_nothing_overtakes_it() {
 }
 
 #[test]
-fn a_record_without_a_key_is_refused_by_a_compacted_topic() {
+fn a_batch_is_refused_as_a_whole_and_two_bad_records_of_it_are_named() {
     let (_, cluster) = shared();
     Admin::new(cluster.bootstrap()).create_topic("room-compacted", 1, &[("cleanup.policy", "compact")]);
-    let mut sink = sink(cluster.bootstrap());
-    sink.open(Slot(0), &place("room-compacted", 0)).unwrap();
-    let with_key = |offset| Record { key: Some(b"k"), ..plain(offset, b"v") };
-    for offset in 0..10 {
-        let record = if offset == 4 { plain(offset, b"v") } else { with_key(offset) };
-        sink.produce(Slot(0), &record).unwrap();
-    }
-    let deliveries = drain(&mut sink);
-    let outcomes: Vec<_> = deliveries.iter().map(|delivery| (delivery.offset, delivery.outcome)).collect();
-    let refused = |offset| (offset, Err(ErrorKind::InvalidRecord));
-    assert_eq!(outcomes, (0..10).map(refused).collect::<Vec<_>>(), "a batch is refused as a whole");
+    let refused = |bad: &[i64]| {
+        let bounds = SinkBounds { queued_bytes: MIB, batch_bytes: MIB };
+        let mut sink = sink_with(cluster.bootstrap(), &[("linger.ms", "200")], bounds);
+        sink.open(Slot(0), &place("room-compacted", 0)).unwrap();
+        for offset in 0..10 {
+            let key = if bad.contains(&offset) { None } else { Some(&b"k"[..]) };
+            sink.produce(Slot(0), &Record { key, ..plain(offset, b"v") }).unwrap();
+        }
+        drain(&mut sink).iter().map(|delivery| (delivery.offset, delivery.outcome)).collect::<Vec<_>>()
+    };
+    let all = (0..10).map(|offset| (offset, Err(ErrorKind::InvalidRecord)));
+    assert_eq!(refused(&[4]), all.collect::<Vec<_>>(), "of one bad record all get the error");
+    let kind = |offset| if [4, 6].contains(&offset) { ErrorKind::InvalidRecord } else { ErrorKind::ProducerFatal };
+    assert_eq!(refused(&[4, 6]), (0..10).map(|offset| (offset, Err(kind(offset)))).collect::<Vec<_>>());
     assert!(contents::read(cluster.bootstrap(), "room-compacted").is_empty());
 }
 
