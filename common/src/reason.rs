@@ -29,7 +29,7 @@ impl fmt::Display for Side {
 
 /// Why a partition stands still. `kind` is stable for scripts, `Display` is for people.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// The record does not fit the target topic's `max.message.bytes`.
     RecordTooLarge {

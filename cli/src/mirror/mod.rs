@@ -23,6 +23,7 @@ mod preflight;
 mod process;
 mod progress;
 mod run;
+mod same_cluster;
 mod signals;
 mod summary;
 mod tally;

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::args::MirrorArgs;
 use super::config::MirrorConfig;
 use super::peer::{Peer, RETRY_INTERVAL};
+use super::same_cluster;
 use super::watch::MEMBERS_PATIENCE;
 use crate::failure::Failure;
 use crate::output;
@@ -45,19 +46,7 @@ pub struct Found {
 pub async fn check<C: Clients>(config: &MirrorConfig, args: &MirrorArgs, clients: &Arc<C>) -> Result<Found, Failure> {
     let source = Peer::new(Side::Source, &config.source, &args.consumer_config, clients.as_ref())?;
     let target = Peer::new(Side::Target, &config.target, &args.producer_config, clients.as_ref())?;
-    let source_id = source.ask("asking for the cluster id", |admin| admin.cluster_id()).await?;
-    let target_id = target.ask("asking for the cluster id", |admin| admin.cluster_id()).await?;
-    if let (Some(Some(id)), Some(Some(other))) = (&source_id, &target_id)
-        && id == other
-    {
-        return Err(Failure::conflict(format!(
-            "source ({}) and target ({}) are the same cluster, id {id}: a mirror would copy its own copies; set \
-             bootstrap.servers in {} to the other cluster",
-            source.bootstrap,
-            target.bootstrap,
-            args.producer_config.display()
-        )));
-    }
+    same_cluster::check(&source, &target).await?;
     wait_for_members(&source, &config.settings.group).await?;
     let all = source.ask("listing topics", |admin| admin.topics()).await?.unwrap_or_default();
     let mut topics = all.clone();

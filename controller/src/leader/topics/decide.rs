@@ -4,6 +4,7 @@
 //! source re-created? -> wait        target missing:  mirrored before? -> wait (it was deleted)
 //!                                                    managed?         -> create, else wait
 //!                                   target there:    re-created?      -> wait
+//!                                                    the same topic?  -> wait
 //!                                                    enough?          -> copy
 //!                                                    mirrored before? -> grow, else wait with the line that mends it
 //! ```
@@ -99,6 +100,10 @@ pub fn decide(sight: &Sight<'_>) -> Decision {
     };
     if let Some(reason) = recreated(Side::Target, accepted(&target_ids).into_iter(), target.id) {
         return Decision::Wait(reason);
+    }
+    if source.id != TopicId::NONE && source.id == target.id {
+        let text = "source and target are one topic: the route leads back to the cluster it comes from".to_owned();
+        return Decision::Wait(Reason::Waiting { text });
     }
     if target.partitions >= source.partitions {
         return Decision::Copy { partitions: source.partitions, beyond: None };

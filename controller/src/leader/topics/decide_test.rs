@@ -65,6 +65,7 @@ fn each_sight_of_a_topic_has_its_decision() {
     let cases: Vec<(&str, Case, &str)> = vec![
         ("both are there", base.clone(), "copy 4"),
         ("the target has more", Case { target: Some(topic(id(2), 9)), ..base.clone() }, "copy 4"),
+        ("the target is the source", Case { target: Some(topic(id(1), 4)), ..base.clone() }, "wait: waiting"),
         ("the target is missing", Case { target: None, ..base.clone() }, "create"),
         ("… and not managed", Case { target: None, manage: false, ..base.clone() }, "wait: create it"),
         ("… though copied before", Case { target: None, stored: stored(&[1], &[2]), ..base.clone() }, "wait: deleted"),
