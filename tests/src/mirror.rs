@@ -9,7 +9,7 @@ use crate::process::Replisome;
 use crate::scratch::Scratch;
 
 /// A mirror's command: flags and files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Mirror {
     scratch: Arc<Scratch>,
     consumer: Vec<(String, String)>,
