@@ -1,5 +1,6 @@
 //! The producer of one lane.
 
+use std::ffi::CString;
 use std::time::Duration;
 
 use common::ids::TopicPartition;
@@ -20,12 +21,23 @@ const OFFSET_BITS: u32 = 48;
 /// Memory that a queued record takes beside its key and value, about (`rd_kafka_msg_t` and the allocator's part).
 const RECORD_OVERHEAD_BYTES: usize = 192;
 
+/// How long a record may wait for the client to learn of a partition that was added to its topic. The lane waits with
+/// it, and an answer that comes later is learnt all the same.
+const LEARN_WAIT: Duration = Duration::from_millis(200);
+
+/// What a slot stands for.
+#[derive(Debug)]
+struct Place {
+    topic: CString,
+    partition: i32,
+}
+
 /// An idempotent, gapless producer.
 #[derive(Debug)]
 pub struct LibrdkafkaSink {
     producer: Producer,
-    /// The partition of each open slot.
-    partitions: Vec<Option<i32>>,
+    /// What each open slot stands for.
+    places: Vec<Option<Place>>,
     compresses: bool,
     queued_bytes_max: usize,
     queued_bytes: usize,
@@ -40,7 +52,7 @@ impl LibrdkafkaSink {
     pub(super) fn new(client: Client, bounds: SinkBounds, compresses: bool) -> Self {
         Self {
             producer: Producer::new(client),
-            partitions: Vec::new(),
+            places: Vec::new(),
             compresses,
             queued_bytes_max: bounds.queued_bytes,
             queued_bytes: 0,
@@ -60,6 +72,13 @@ impl LibrdkafkaSink {
             return Error::new(ErrorKind::InvalidTimestamp, "this version of the client cannot carry the timestamp 0");
         }
         errors::error(format_args!("producing the record at offset {} for slot {}", record.offset, slot.0), failure)
+    }
+
+    /// Asks for a topic that has fewer partitions as far as the client knows: it would learn of a growth within minutes.
+    #[cold]
+    fn learns_of(&self, place: &Place) -> bool {
+        let count = self.producer.client().learn_topic(&place.topic, LEARN_WAIT);
+        matches!((count, u32::try_from(place.partition)), (Some(Ok(count)), Ok(partition)) if partition < count)
     }
 
     /// Ends the sink: a record failed for good.
@@ -95,18 +114,19 @@ impl Sink for LibrdkafkaSink {
         let index = usize::from(slot.0);
         let refused = |text| Error::new(ErrorKind::Other, format!("opening {target} for writing: {text}"));
         self.producer.open(index, target.topic.as_str()).map_err(refused)?;
-        if self.partitions.len() <= index {
-            self.partitions.resize(index + 1, None);
+        if self.places.len() <= index {
+            self.places.resize_with(index + 1, || None);
         }
-        self.partitions[index] = Some(partition);
+        let topic = CString::new(target.topic.as_str()).map_err(|error| refused(error.to_string()))?;
+        self.places[index] = Some(Place { topic, partition });
         Ok(())
     }
 
     fn close(&mut self, slot: Slot) {
         let index = usize::from(slot.0);
         self.producer.close(index);
-        if let Some(partition) = self.partitions.get_mut(index) {
-            *partition = None;
+        if let Some(place) = self.places.get_mut(index) {
+            *place = None;
         }
     }
 
@@ -115,15 +135,21 @@ impl Sink for LibrdkafkaSink {
         if let Some(end) = &self.end {
             return Err(end.clone());
         }
-        let partition = self.partitions.get(usize::from(slot.0)).copied().flatten();
-        let partition = partition.expect("a record is produced for an open slot only");
+        let index = usize::from(slot.0);
+        let place = self.places.get(index).and_then(Option::as_ref);
+        let place = place.expect("a record is produced for an open slot only");
         let bytes = record_bytes(record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len));
         // A record larger than the bound goes alone.
         if self.outstanding > 0 && self.queued_bytes + bytes > self.queued_bytes_max {
             return Err(queue_full());
         }
         let number = delivery_number(slot, record.offset);
-        match self.producer.produce(usize::from(slot.0), partition, record, number) {
+        let produce = || self.producer.produce(index, place.partition, record, number);
+        let produced = match produce() {
+            Err(failure) if failure.code == Code::UNKNOWN_PARTITION && self.learns_of(place) => produce(),
+            produced => produced,
+        };
+        match produced {
             Ok(()) => {
                 self.outstanding += 1;
                 self.queued_bytes += bytes;
