@@ -64,6 +64,16 @@ impl Probe {
         Some(line.split_once("reason=\"")?.1.split('"').next()?.to_owned())
     }
 
+    /// Why a topic waits as a whole, in the word for machines; `None` when it does not.
+    pub fn waiting(&self, topic: &str) -> Option<String> {
+        let (_, text) = self.get("/metrics")?;
+        let topic = format!("topic=\"{topic}\"");
+        let mut lines =
+            text.lines().filter(|line| line.starts_with("replisome_topic_waiting{") && line.contains(&topic));
+        let line = lines.find(|line| line.ends_with(" 1"))?;
+        Some(line.split_once("reason=\"")?.1.split('"').next()?.to_owned())
+    }
+
     /// Waits until a partition stands still for this reason.
     #[track_caller]
     pub fn wait_until_held(&self, running: &Replisome, topic: &str, partition: i32, reason: &str, deadline: Duration) {

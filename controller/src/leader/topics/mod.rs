@@ -129,6 +129,15 @@ async fn report(context: &Context, route: &RouteName, incarnation: Revision, loo
         }
         context.propose_or_log(Command::RecordEvents(events)).await?;
     }
+    for TopicReport { topic, finding, .. } in &reports {
+        match finding {
+            Finding::Waiting(reason) => warn!(%route, %topic, %reason, "topic waits"),
+            Finding::Ready { beyond: Some(reason), .. } => {
+                warn!(%route, %topic, %reason, "partitions beyond the target's wait");
+            }
+            Finding::Ready { beyond: None, .. } => {}
+        }
+    }
     let mut all_stand = true;
     for entry in entries(reports) {
         let outcome = context.propose_or_log(Command::ReportTopics(entry)).await?;
