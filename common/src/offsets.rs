@@ -63,8 +63,10 @@ impl Position {
 pub enum StartPosition {
     /// At the first record the source still has.
     Earliest,
-    /// After the last record the source has when the partition is claimed.
+    /// After the last record the source has when the partition is first seen.
     Latest,
+    /// At this offset.
+    Offset(NextOffset),
     /// At the first record whose timestamp is this or later, in milliseconds since the Unix epoch.
     Time(i64),
 }
@@ -74,6 +76,7 @@ impl fmt::Display for StartPosition {
         match self {
             Self::Earliest => f.write_str("earliest"),
             Self::Latest => f.write_str("latest"),
+            Self::Offset(offset) => write!(f, "offset {offset}"),
             Self::Time(ms) => write!(f, "time {ms} ms"),
         }
     }

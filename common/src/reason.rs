@@ -98,8 +98,8 @@ pub enum Reason {
     Truncated {
         /// The first offset that was to be read.
         next: NextOffset,
-        /// Where the source's log diverges from what was copied.
-        diverges_at: NextOffset,
+        /// One past the last offset the source has now.
+        log_end: NextOffset,
     },
     /// Another owner stored an offset under a greater epoch, or the same epoch and a newer session.
     Superseded {
@@ -241,10 +241,10 @@ impl fmt::Display for Reason {
                 "next offset {next} lies past the end of the source, which holds {log_start} to {log_end}; decide with \
                  kafka-consumer-groups --reset-offsets"
             ),
-            Self::Truncated { next, diverges_at } => write!(
+            Self::Truncated { next, log_end } => write!(
                 f,
-                "the source lost records that were copied: its log diverges at {diverges_at}, next offset was {next}; \
-                 decide with kafka-consumer-groups --reset-offsets"
+                "the source lost records that were copied before offset {next} (an unclean leader election), its log now \
+                 ends at {log_end}; decide with kafka-consumer-groups --reset-offsets"
             ),
             Self::Superseded { epoch, session: Some(session) } => {
                 write!(f, "session {session} took the partition over under epoch {epoch}")

@@ -119,7 +119,7 @@ fn drive<C: Clients>(setup: LaneSetup<C>, clients: (C::Source, C::Sink, LaneBoun
         }
         let wait = lane.step(now, std::mem::take(&mut patience), &mut source, &mut sink, &mut ledger);
         let due = now.instant.saturating_duration_since(reported) >= REPORT_EVERY;
-        if let Some(statuses) = lane.statuses(now.wall_ms, due) {
+        if let Some(statuses) = lane.statuses(now, due) {
             setup.board.update(statuses, &lane.take_released());
             reported = now.instant;
         }

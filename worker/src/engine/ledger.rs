@@ -28,8 +28,9 @@ pub struct Question {
     pub grant: Arc<Grant>,
     /// What is wanted.
     pub ask: Ask,
-    /// Whether the target topic's settings must be read anew rather than taken from a recent look.
-    pub fresh_limits: bool,
+    /// Whether the answer is worth waiting for: the target topic's settings are read anew rather than taken from a recent
+    /// look, and what the source holds is looked up even if that takes long.
+    pub closely: bool,
 }
 
 /// What is wanted.
@@ -37,8 +38,13 @@ pub struct Question {
 pub enum Ask {
     /// Find the start and store it under this grant's epoch. Nothing may be read before the answer.
     Claim,
-    /// Look whether all is well (the topics are the same, nobody took over), then store this floor.
-    Keep(Position),
+    /// Look whether all is well: the topics are the same, nobody took over.
+    Keep {
+        /// How far everything has arrived.
+        floor: Position,
+        /// Whether it is time to store it.
+        store: bool,
+    },
 }
 
 /// One answer about one partition.
@@ -61,7 +67,7 @@ pub struct Answer {
 pub enum Verdict {
     /// The claim stands: read from here.
     Claimed(Position),
-    /// This offset is durable.
+    /// All is well, and this offset is durable.
     Stored(NextOffset),
     /// Something stands in the way; nothing was stored.
     Obstacle(Reason),

@@ -1,7 +1,7 @@
 //! What a stored offset means for the owner that looks at it. Pure: the rules of claims and of keeping, in one place.
 
 use common::identity::{Identity, StoredBy, StoredOffset};
-use common::offsets::{Position, StartPosition};
+use common::offsets::{NextOffset, Position, StartPosition};
 use common::reason::{Reason, Side};
 
 /// What a claim starts from.
@@ -20,7 +20,12 @@ pub(super) fn claim(
     start: StartPosition,
     accept_foreign: bool,
 ) -> Result<Start, Reason> {
-    let Some(stored) = stored else { return Ok(Start::LookUp(start)) };
+    let Some(stored) = stored else {
+        return Ok(match start {
+            StartPosition::Offset(offset) => Start::At(Position::at(offset)),
+            start => Start::LookUp(start),
+        });
+    };
     superseded(mine, stored)?;
     match mine.mismatch(&stored.stored_by) {
         None => Ok(Start::At(stored.position)),
@@ -31,13 +36,30 @@ pub(super) fn claim(
     }
 }
 
-/// Whether an owner that keeps its floor has to store it, or why it must not. `due` says that it has to be stored even
-/// if it stands there already, so that the group does not forget it.
-pub(super) fn keep(mine: &Identity, stored: Option<&StoredOffset>, floor: Position, due: bool) -> Result<bool, Reason> {
-    let Some(stored) = stored else { return Ok(true) };
+/// What is to be done with a floor.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Keep {
+    /// Store it.
+    Store,
+    /// Leave what is stored as it is.
+    Leave(NextOffset),
+}
+
+/// Whether an owner has to store its floor, or why it must not. `again` says that it has to be stored even if it stands
+/// there already, so that the group does not forget it.
+pub(super) fn keep(
+    mine: &Identity,
+    stored: Option<&StoredOffset>,
+    floor: Position,
+    (store, again): (bool, bool),
+) -> Result<Keep, Reason> {
+    let Some(stored) = stored else { return Ok(Keep::Store) };
     superseded(mine, stored)?;
+    let next_offset = stored.position.next_offset;
     // An offset under a lower pair is a late commit of somebody who lost the partition: it is stored over.
-    Ok(due || stored.owner() != Some(mine.owner) || stored.position.next_offset != floor.next_offset)
+    let is_mine = stored.owner() == Some(mine.owner);
+    let moved = next_offset != floor.next_offset;
+    Ok(if again || !is_mine || (store && moved) { Keep::Store } else { Keep::Leave(next_offset) })
 }
 
 /// A greater pair means that somebody took over.
@@ -54,7 +76,6 @@ fn superseded(mine: &Identity, stored: &StoredOffset) -> Result<(), Reason> {
 mod tests {
     use common::identity::Owner;
     use common::ids::{Epoch, FleetId, Revision, SessionId, TopicId};
-    use common::offsets::NextOffset;
 
     use super::*;
 
@@ -124,12 +145,15 @@ mod tests {
     fn a_floor_is_stored_when_it_moved_when_due_and_over_a_lower_pair() {
         let floor = Position::at(NextOffset(40));
         let mine = identity(2, 5);
-        assert_eq!(keep(&mine, Some(&stored(40, mine.clone())), floor, false), Ok(false));
-        assert_eq!(keep(&mine, Some(&stored(40, mine.clone())), floor, true), Ok(true));
-        assert_eq!(keep(&mine, Some(&stored(39, mine.clone())), floor, false), Ok(true));
-        assert_eq!(keep(&mine, None, floor, false), Ok(true));
-        assert_eq!(keep(&mine, Some(&stored(40, identity(1, 9))), floor, false), Ok(true), "lower epoch");
-        assert_eq!(keep(&mine, Some(&stored(40, identity(2, 4))), floor, false), Ok(true), "older session");
-        assert!(keep(&mine, Some(&stored(40, identity(2, 6))), floor, false).is_err(), "newer session");
+        let judge = |found: Option<StoredOffset>, store, again| keep(&mine, found.as_ref(), floor, (store, again));
+        let leave = |offset| Ok(Keep::Leave(NextOffset(offset)));
+        assert_eq!(judge(Some(stored(40, mine.clone())), true, false), leave(40));
+        assert_eq!(judge(Some(stored(40, mine.clone())), false, true), Ok(Keep::Store));
+        assert_eq!(judge(Some(stored(39, mine.clone())), true, false), Ok(Keep::Store));
+        assert_eq!(judge(Some(stored(39, mine.clone())), false, false), leave(39));
+        assert_eq!(judge(None, false, false), Ok(Keep::Store));
+        assert_eq!(judge(Some(stored(40, identity(1, 9))), false, false), Ok(Keep::Store), "lower epoch");
+        assert_eq!(judge(Some(stored(40, identity(2, 4))), false, false), Ok(Keep::Store), "older session");
+        assert!(judge(Some(stored(40, identity(2, 6))), false, false).is_err(), "newer session");
     }
 }

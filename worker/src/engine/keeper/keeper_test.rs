@@ -62,7 +62,7 @@ impl Rig {
             target_topic_id: self.target.topic_id("t").unwrap_or_default(),
             start,
         };
-        Question { slot: Slot(0), grant: Arc::new(grant), ask, fresh_limits: false }
+        Question { slot: Slot(0), grant: Arc::new(grant), ask, closely: false }
     }
 
     fn claim(&self, session: u128, epoch: u64, start: StartPosition) -> Verdict {
@@ -70,7 +70,7 @@ impl Rig {
     }
 
     fn keep(&self, keeper: &mut Keeper, epoch: u64, floor: i64) -> Verdict {
-        let ask = Ask::Keep(Position::at(NextOffset(floor)));
+        let ask = Ask::Keep { floor: Position::at(NextOffset(floor)), store: true };
         self.ask(keeper, self.question(epoch, StartPosition::Earliest, ask))
     }
 
@@ -159,8 +159,8 @@ fn a_recreated_target_stops_the_storing() {
     assert_eq!(rig.ask(&mut keeper, claim), claimed(0));
     rig.target.delete_topic("t");
     rig.target.create_topic("t", 2);
-    let ask = Ask::Keep(Position::at(NextOffset(5)));
-    let verdict = rig.ask(&mut keeper, Question { slot: Slot(0), grant, ask, fresh_limits: false });
+    let ask = Ask::Keep { floor: Position::at(NextOffset(5)), store: true };
+    let verdict = rig.ask(&mut keeper, Question { slot: Slot(0), grant, ask, closely: false });
     assert!(matches!(verdict, Verdict::Obstacle(Reason::TopicRecreated { side: Side::Target, .. })), "{verdict:?}");
     assert_eq!(rig.stored(), Some(0));
 }
@@ -171,7 +171,8 @@ fn a_floor_that_does_not_move_is_stored_again_before_the_group_forgets_it() {
     let mut keeper = rig.keeper(1);
     assert_eq!(rig.ask(&mut keeper, rig.question(1, StartPosition::Earliest, Ask::Claim)), claimed(0));
     let stored = rig.source.group_offset("g", "t", 0).expect("claimed");
-    let keep = rig.question(1, StartPosition::Earliest, Ask::Keep(Position::at(NextOffset(0))));
+    let ask = Ask::Keep { floor: Position::at(NextOffset(0)), store: true };
+    let keep = rig.question(1, StartPosition::Earliest, ask);
     // the tool's own mark on the metadata tells whether it was written again
     let marked = GroupOffset { leader_epoch: Some(common::offsets::LeaderEpoch(77)), ..stored };
     rig.source.set_group_offset("g", "t", 0, marked);

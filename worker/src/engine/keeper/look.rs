@@ -1,6 +1,7 @@
 //! What a keeper looks at before it stores anything: topics, their settings, what the source holds.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use common::ids::{TopicId, TopicName};
 use common::offsets::{NextOffset, Position, StartPosition};
@@ -13,6 +14,11 @@ use crate::engine::keeper::judge::Start;
 use crate::engine::keeper::{Case, Keeper, LIMITS_GOOD_FOR, unreachable};
 use crate::engine::ledger::{Ask, SourceRange, Verdict};
 use crate::engine::limits::Limits;
+
+/// A look that takes longer is slow …
+const SLOW_LOOK: Duration = Duration::from_millis(500);
+/// … and is repeated only after this many times as long.
+const SLOW_LOOK_REST: u32 = 10;
 
 impl Keeper {
     /// Gives a verdict to each case whose topics are missing, denied, too small, or others than the grant speaks of.
@@ -47,7 +53,7 @@ impl Keeper {
         let stale = |case: &&Case<'_>| {
             let known = self.limits.get(&case.question.grant.target_topic);
             let good = known.is_some_and(|(at, _)| now.saturating_duration_since(*at) < LIMITS_GOOD_FOR);
-            case.verdict.is_none() && (!good || case.question.fresh_limits)
+            case.verdict.is_none() && (!good || case.question.closely)
         };
         let mut topics: Vec<TopicName> =
             cases.iter().filter(stale).map(|case| case.question.grant.target_topic.clone()).collect();
@@ -73,19 +79,13 @@ impl Keeper {
         }
     }
 
-    /// Fills in what the source holds, and where claims start that had to be looked up.
-    pub(super) fn look_at_source(&self, cases: &mut [Case<'_>], starts: &[Start]) -> Result<(), Reason> {
-        let mut starts = starts.iter();
+    /// Finds where claims start that have no stored offset, and whether the source still has what comes next.
+    pub(super) fn look_for_starts(&self, cases: &mut [Case<'_>], starts: &[Start]) -> Result<(), Reason> {
+        let is_claim = |case: &Case<'_>| case.verdict.is_none() && case.question.ask == Ask::Claim;
         let mut queries = Vec::new();
-        for case in cases.iter().filter(|case| case.verdict.is_none()) {
-            let start = match case.question.ask {
-                Ask::Claim => Some(starts.next().expect("a start for each claim without a verdict")),
-                Ask::Keep(_) => None,
-            };
-            for query in [OffsetQuery::Earliest, OffsetQuery::LastStable, OffsetQuery::HighWatermark] {
-                queries.push((case.source.clone(), query));
-            }
-            if let Some(Start::LookUp(start)) = start {
+        for (case, start) in cases.iter().filter(|case| is_claim(case)).zip(starts) {
+            queries.extend(RANGE.map(|query| (case.source.clone(), query)));
+            if let Start::LookUp(start) = start {
                 queries.push((case.source.clone(), query_of(*start)));
             }
         }
@@ -94,29 +94,44 @@ impl Keeper {
         }
         let answers = self.source.offsets(&queries).map_err(|error| unreachable(Side::Source, &error))?;
         let mut answers = answers.into_iter();
-        for case in cases.iter_mut().filter(|case| case.verdict.is_none()) {
-            let mut next = || answers.next().expect("one answer for each query");
-            let (start, last_stable, high_watermark) = (next(), next(), next());
-            let looked_up = match (case.question.ask, case.store) {
-                (Ask::Claim, None) => Some(next()),
-                _ => None,
-            };
-            match (start, last_stable, high_watermark) {
-                (Ok(start), Ok(last_stable), Ok(high_watermark)) => {
-                    case.range = Some(SourceRange { start, last_stable, high_watermark });
+        for (case, start) in cases.iter_mut().filter(|case| is_claim(case)).zip(starts) {
+            let range = range_of(&mut answers);
+            let looked_up = matches!(start, Start::LookUp(_)).then(|| answers.next().expect("one for each query"));
+            match range {
+                Ok(range) => {
+                    case.range = Some(range);
+                    self.settle_start(case, looked_up);
                 }
-                (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
-                    tracing::debug!(partition = %case.source, %error, "offsets of a source partition not read");
-                    if case.question.ask == Ask::Claim {
-                        case.verdict = Some(Verdict::Unanswered(unreachable(Side::Source, &error)));
-                    }
-                }
-            }
-            if case.question.ask == Ask::Claim && case.verdict.is_none() {
-                self.settle_start(case, looked_up);
+                Err(error) => case.verdict = Some(Verdict::Unanswered(unreachable(Side::Source, &error))),
             }
         }
         Ok(())
+    }
+
+    /// Fills in what the source holds of the partitions that are kept. A look that took long is not repeated soon.
+    pub(super) fn look_at_lag(&mut self, cases: &mut [Case<'_>], now: Instant) {
+        let due = self.look_due.is_none_or(|due| now >= due);
+        let wants = |case: &Case<'_>| {
+            case.range.is_none() && matches!(case.verdict, Some(Verdict::Stored(_))) && (due || case.question.closely)
+        };
+        let wanted = cases.iter().filter(|case| wants(case));
+        let queries: Vec<_> = wanted.flat_map(|case| RANGE.map(|query| (case.source.clone(), query))).collect();
+        if queries.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        let answers = self.source.offsets(&queries);
+        let took = began.elapsed();
+        self.look_due = (took > SLOW_LOOK).then(|| now + took * SLOW_LOOK_REST);
+        match answers {
+            Ok(answers) => {
+                let mut answers = answers.into_iter();
+                for case in cases.iter_mut().filter(|case| wants(case)) {
+                    case.range = range_of(&mut answers).ok();
+                }
+            }
+            Err(error) => tracing::debug!(%error, "what the source holds was not read"),
+        }
     }
 
     fn settle_start(&self, case: &mut Case<'_>, looked_up: Option<Result<NextOffset, Error>>) {
@@ -135,9 +150,19 @@ impl Keeper {
     }
 }
 
+/// The queries that make a `SourceRange`.
+const RANGE: [OffsetQuery; 3] = [OffsetQuery::Earliest, OffsetQuery::LastStable, OffsetQuery::HighWatermark];
+
+/// The range in the next answers to `RANGE`.
+fn range_of(answers: &mut impl Iterator<Item = Result<NextOffset, Error>>) -> Result<SourceRange, Error> {
+    let [start, last_stable, high_watermark] = RANGE.map(|_| answers.next().expect("one answer for each query"));
+    Ok(SourceRange { start: start?, last_stable: last_stable?, high_watermark: high_watermark? })
+}
+
 fn query_of(start: StartPosition) -> OffsetQuery {
     match start {
         StartPosition::Earliest => OffsetQuery::Earliest,
+        StartPosition::Offset(_) => unreachable!("a known offset is not looked up"),
         StartPosition::Latest => OffsetQuery::LastStable,
         StartPosition::Time(ms) => OffsetQuery::Time(ms),
     }

@@ -6,13 +6,15 @@
 //! records, decide which partitions run.
 //!
 //! ```text
-//! questions -> topics of both sides -> stored offsets -> judge -> what the source holds -> store -> read claims back
-//!              missing, denied,        greater pair                out of range
-//!              re-created
-//!                  `------------------------`-------------------------`-> Obstacle
+//! questions -> topics of both sides -> stored offsets -> judge -> where claims start -> store -> read claims back
+//!              missing, denied,        greater pair               out of range
+//!              re-created                                                        then, for lag alone:
+//!                  `------------------------`-----------------------`-> Obstacle   what the source holds
 //! ```
 //!
-//! Any request that fails leaves its questions `Unanswered`: the lane asks again, which is always harmless.
+//! Any request that fails leaves its questions `Unanswered`: the lane asks again, which is always harmless. What is only
+//! looked up for people to see comes last and, where it is slow, seldom: a broker that does not answer must not keep the
+//! offsets of all others from being stored.
 
 mod judge;
 mod look;
@@ -34,7 +36,7 @@ use kafka::offsets::{GroupOffset, OffsetStore};
 use tokio::time::Instant;
 
 use crate::crash_point;
-use crate::engine::keeper::judge::Start;
+use crate::engine::keeper::judge::{Keep, Start};
 pub use crate::engine::keeper::thread::{KeeperThread, LedgerHandle};
 use crate::engine::ledger::{Answer, Ask, Question, SourceRange, Verdict};
 use crate::engine::limits::Limits;
@@ -54,6 +56,8 @@ pub struct Keeper {
     offsets: Box<dyn OffsetStore>,
     limits: BTreeMap<TopicName, (Instant, Limits)>,
     stored_at: BTreeMap<TopicPartition, Instant>,
+    /// When the source may be looked at again for lag alone.
+    look_due: Option<Instant>,
 }
 
 /// A question on its way to its answer.
@@ -78,7 +82,8 @@ impl Keeper {
         target: Arc<dyn ClusterAdmin>,
         offsets: Box<dyn OffsetStore>,
     ) -> Self {
-        Self { route, session, source, target, offsets, limits: BTreeMap::new(), stored_at: BTreeMap::new() }
+        let (limits, stored_at) = (BTreeMap::new(), BTreeMap::new());
+        Self { route, session, source, target, offsets, limits, stored_at, look_due: None }
     }
 
     /// Answers questions, in the order asked. Waits for both clusters, up to their request timeouts.
@@ -89,6 +94,7 @@ impl Keeper {
                 case.verdict = Some(Verdict::Unanswered(reason.clone()));
             }
         }
+        self.look_at_lag(&mut cases, now);
         let answer = |case: Case<'_>| Answer {
             slot: case.question.slot,
             grant: case.question.grant.clone(),
@@ -117,10 +123,16 @@ impl Keeper {
                         position
                     })
                 }
-                Ask::Keep(floor) => {
+                Ask::Keep { floor, store } => {
                     let last = self.stored_at.get(&case.source);
-                    let due = last.is_none_or(|at| now.saturating_duration_since(*at) >= STORE_AGAIN_AFTER);
-                    judge::keep(&case.identity, stored.as_ref(), floor, due).map(|store| store.then_some(floor))
+                    let again = last.is_none_or(|at| now.saturating_duration_since(*at) >= STORE_AGAIN_AFTER);
+                    judge::keep(&case.identity, stored.as_ref(), floor, (store, again)).map(|keep| match keep {
+                        Keep::Store => Some(floor),
+                        Keep::Leave(stored) => {
+                            case.verdict = Some(Verdict::Stored(stored));
+                            None
+                        }
+                    })
                 }
             };
             match outcome {
@@ -128,7 +140,7 @@ impl Keeper {
                 Err(reason) => case.verdict = Some(Verdict::Obstacle(reason)),
             }
         }
-        self.look_at_source(cases, &starts)?;
+        self.look_for_starts(cases, &starts)?;
         self.store(cases, now)?;
         self.read_claims_back(cases)
     }
@@ -194,7 +206,7 @@ impl Keeper {
                         self.stored_at.insert(case.source.clone(), now);
                         match ask {
                             Ask::Claim => Verdict::Claimed(position),
-                            Ask::Keep(_) => Verdict::Stored(position.next_offset),
+                            Ask::Keep { .. } => Verdict::Stored(position.next_offset),
                         }
                     }
                     Err(error) => match error.kind {
@@ -204,8 +216,7 @@ impl Keeper {
                         _ => Verdict::Unanswered(unreachable(Side::Source, &error)),
                     },
                 },
-                (None, Ask::Keep(floor)) => Verdict::Stored(floor.next_offset),
-                (None, Ask::Claim) => unreachable!("a claim has a position or a verdict"),
+                (None, _) => unreachable!("a case has something to store or a verdict"),
             });
         }
         Ok(())
@@ -229,9 +240,9 @@ impl Keeper {
                 }
             };
             let position = case.store.expect("a claim stores its position");
-            match judge::keep(&case.identity, stored.as_ref(), position, false) {
-                Ok(false) => {}
-                Ok(true) => {
+            match judge::keep(&case.identity, stored.as_ref(), position, (true, false)) {
+                Ok(Keep::Leave(_)) => {}
+                Ok(Keep::Store) => {
                     let error = "the claim was stored over before it could be read back".to_owned();
                     case.verdict = Some(Verdict::Unanswered(Reason::Unreachable { side: Side::Source, error }));
                 }

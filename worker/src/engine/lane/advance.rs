@@ -26,7 +26,8 @@ impl Lane {
     /// Moves each partition on that can move. Does nothing while nothing happened.
     pub(super) fn advance(&mut self, now: Now, source: &mut impl Source, sink: &mut impl Sink) {
         let stopping = self.partitions.iter().flatten().any(|partition| partition.stop_by.is_some());
-        if !std::mem::take(&mut self.attention) && !stopping {
+        let narrowing = matches!(self.sink, SinkState::Narrowing { .. });
+        if !std::mem::take(&mut self.attention) && !stopping && !narrowing {
             return;
         }
         let mut reads = Vec::new();
@@ -45,16 +46,18 @@ impl Lane {
                     self.partitions[index] = None;
                     self.changed = true;
                 }
-                (Stage::Claiming(_), Some(_)) if self.questions.is_open() => {}
-                (Stage::Claiming(_), Some(_)) => {
-                    partition.stage = Stage::Released;
-                    self.attention = true;
+                (Stage::Released, _) => {}
+                (_, Some(_)) if !partition.is_claimed() => {
+                    // The keeper may just be storing its claim.
+                    if !self.questions.is_open() {
+                        partition.stage = Stage::Released;
+                        self.attention = true;
+                    }
                 }
                 (Stage::Held(hold), Some(_)) if partition.is_drained() && !hold.may_store() => {
                     partition.stage = Stage::Released;
                     self.attention = true;
                 }
-                (Stage::Released, _) => {}
                 (_, Some(by)) if partition.is_drained() => {
                     crash_point::pass("in-release");
                     urgent = true;
@@ -85,7 +88,15 @@ impl Lane {
         if urgent {
             self.ask_soon(now.instant);
         }
-        if overdue && working {
+        let narrowing_too_long = match self.sink {
+            SinkState::Narrowing { since } => now.instant.saturating_duration_since(since) > STALL_MAX,
+            SinkState::Working | SinkState::Broken => false,
+        };
+        if narrowing_too_long {
+            tracing::info!("a topic takes smaller batches, and what is in flight does not arrive: it is thrown away");
+            self.break_sink(source, sink);
+        }
+        if overdue && self.sink != SinkState::Broken {
             tracing::warn!("the deadline of a release passed, records in flight are thrown away");
             self.break_sink(source, sink);
         }
@@ -179,10 +190,10 @@ impl Lane {
     }
 
     /// A topic takes smaller batches than the sink makes: finish what is in flight, then take another sink.
-    pub(super) fn fit_batches(&mut self, limits: Limits) {
+    pub(super) fn fit_batches(&mut self, limits: Limits, now: Now) {
         let fits = u64::try_from(self.batch_bytes).is_ok_and(|batch_bytes| batch_bytes <= limits.batch_bytes_max);
         if !fits && self.batch_bytes > BATCH_BYTES_MIN && self.sink == SinkState::Working {
-            self.sink = SinkState::Narrowing;
+            self.sink = SinkState::Narrowing { since: now.instant };
         }
     }
 

@@ -9,6 +9,8 @@
 //!  floor       -> ledger: is all well? then store it -> stored       (ask, hear)
 //! ```
 //!
+//! Through a new sink, a partition sends one record alone and goes on once that has arrived.
+//!
 //! A foreseen refusal holds one partition. An unforeseen one breaks the sink: nothing queued behind the refused record
 //! may be written before it, so everything queued is thrown away, the driver makes a new sink, and each partition is
 //! read again from its floor, the guilty one only once its cause is gone.
@@ -127,7 +129,9 @@ pub struct Lane {
 enum SinkState {
     Working,
     /// A topic takes smaller batches: once nothing is outstanding, another sink takes over.
-    Narrowing,
+    Narrowing {
+        since: Instant,
+    },
     /// It failed: everything outstanding is being thrown away.
     Broken,
 }
@@ -208,11 +212,11 @@ impl Lane {
         self.ask(now, ledger);
         match self.sink {
             SinkState::Working => self.copy(now, patience, source, sink),
-            SinkState::Narrowing | SinkState::Broken if sink.outstanding() == 0 => {
+            SinkState::Narrowing { .. } | SinkState::Broken if sink.outstanding() == 0 => {
                 self.rewind_all(source);
                 Wait::Sink { batch_bytes: self.narrowest_batch(), back_off: self.sink_back_off() }
             }
-            SinkState::Narrowing | SinkState::Broken => Wait::Deliveries(Duration::from_millis(1)),
+            SinkState::Narrowing { .. } | SinkState::Broken => Wait::Deliveries(Duration::from_millis(1)),
         }
     }
 
@@ -222,18 +226,19 @@ impl Lane {
         self.sink = SinkState::Working;
         for (_, partition) in self.entries() {
             partition.open = false;
+            partition.proven = false;
         }
         self.attention = true;
     }
 
     /// How each partition is, if any changed what it is doing since the last call or `always` is set.
-    pub fn statuses(&mut self, wall_ms: i64, always: bool) -> Option<Vec<PartitionStatus>> {
+    pub fn statuses(&mut self, now: Now, always: bool) -> Option<Vec<PartitionStatus>> {
         if !std::mem::take(&mut self.changed) && !always {
             return None;
         }
         let status = |partition: &LanePartition| PartitionStatus {
-            phase: partition.phase(),
-            progress: partition.progress(wall_ms),
+            phase: partition.phase(now.instant, self.sink_failures),
+            progress: partition.progress(now.wall_ms),
         };
         Some(self.partitions.iter().flatten().map(status).collect())
     }
@@ -286,6 +291,9 @@ impl Lane {
         let partition = self.partition_mut(slot);
         if !partition.is_read() {
             return Verdict::Skipped;
+        }
+        if !partition.may_send() {
+            return Verdict::Again(slot);
         }
         crash_point::pass("after-poll");
         let shape = RecordShape::of(record, compressed);
@@ -359,5 +367,8 @@ fn source_failed(slot: Option<Slot>, error: &kafka::error::Error) -> Verdict {
 }
 
 #[cfg(test)]
-#[path = "lane_test.rs"]
-mod tests;
+mod lane_test;
+#[cfg(test)]
+mod random_test;
+#[cfg(test)]
+mod world_test;

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use common::assignment::{Grant, Phase, Progress};
 use common::offsets::{LeaderEpoch, NextOffset, Position};
-use common::reason::Reason;
+use common::reason::{Reason, Side};
 use tokio::time::Instant;
 
 use crate::engine::lane::hold::Hold;
@@ -67,6 +67,12 @@ pub(super) struct LanePartition {
     pub range: Option<SourceRange>,
     /// Whether the sink has its slot open.
     pub open: bool,
+    /// Whether a record of it has arrived through this sink. Until then one record is sent alone: a broker takes any
+    /// sequence number from a producer it has no state of (`ProducerAppendInfo.checkSequence`), so that records behind a
+    /// refused first one would be written.
+    pub proven: bool,
+    /// Since when it could not be found out whether all is well, and why.
+    pub unanswered: Option<(Instant, Reason)>,
     /// Set once it is to be released; past the deadline what is outstanding is thrown away.
     pub stop_by: Option<Instant>,
     /// Whether the source was told to keep its records back, since the target takes none of them.
@@ -84,6 +90,11 @@ pub(super) struct LanePartition {
 /// allocator's share, and our entry.
 pub(super) const RECORD_OVERHEAD_BYTES: usize = 256;
 
+/// How long nothing may move before a partition is said to stand still.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// How often the sink may break without an arrival before its partitions are said to stand still.
+const SINK_FAILURES_MAX: u32 = 5;
+
 impl LanePartition {
     pub(super) fn new(grant: Arc<Grant>, now: Instant) -> Self {
         Self {
@@ -94,6 +105,8 @@ impl LanePartition {
             limits: Limits::NONE,
             range: None,
             open: false,
+            proven: false,
+            unanswered: None,
             stop_by: None,
             kept_back: false,
             last_arrival: now,
@@ -137,6 +150,7 @@ impl LanePartition {
         self.bytes += (before - self.flight.bytes() - RECORD_OVERHEAD_BYTES) as u64;
         self.last_arrival = now;
         self.attempts = 0;
+        self.proven = true;
     }
 
     /// Stands still from now on.
@@ -150,26 +164,52 @@ impl LanePartition {
         matches!(self.stage, Stage::Copying) && self.stop_by.is_none()
     }
 
-    /// Whether only its last floor is to be stored before it is released.
-    pub(super) fn is_drained(&self) -> bool {
-        self.stop_by.is_some() && self.flight.outstanding() == 0
+    /// Whether its start was found and stored under its epoch. Without that it has no floor.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.stored.is_some()
     }
 
-    /// What it is doing, as an inventory says it.
-    pub(super) fn phase(&self) -> Phase {
+    /// Whether another record may be sent now.
+    pub(super) fn may_send(&self) -> bool {
+        self.proven || self.flight.outstanding() == 0
+    }
+
+    /// Whether only its last floor is to be stored before it is released.
+    pub(super) fn is_drained(&self) -> bool {
+        self.stop_by.is_some() && self.is_claimed() && self.flight.outstanding() == 0
+    }
+
+    /// What it is doing, as an inventory says it. `sink_failures` is how often the sink broke since anything arrived.
+    pub(super) fn phase(&self, now: Instant, sink_failures: u32) -> Phase {
         match (&self.stage, self.stop_by) {
             (Stage::Held(hold), None) => Phase::Held(hold.reason.clone()),
             (Stage::Claiming(Some(reason)), None) => Phase::Held(reason.clone()),
             (Stage::Claiming(None), None) => Phase::Claiming,
-            (Stage::Copying | Stage::Rewinding { .. }, None) => Phase::Copying,
+            (Stage::Copying | Stage::Rewinding { .. }, None) => match self.silent(now, sink_failures) {
+                Some(reason) => Phase::Held(reason),
+                None => Phase::Copying,
+            },
             (_, Some(_)) | (Stage::Released, None) => Phase::Draining,
         }
     }
 
+    /// Why nothing moves although nothing was refused, if that has lasted.
+    fn silent(&self, now: Instant, sink_failures: u32) -> Option<Reason> {
+        let lasted = |since: Instant| now.saturating_duration_since(since) >= SILENCE_MAX;
+        if self.flight.outstanding() > 0 && lasted(self.last_arrival) {
+            let error = format!("no record was acknowledged for {} s and longer", SILENCE_MAX.as_secs());
+            return Some(Reason::Unreachable { side: Side::Target, error });
+        }
+        if sink_failures > SINK_FAILURES_MAX {
+            let error = "the producer fails again and again without a word about a record".to_owned();
+            return Some(Reason::Unreachable { side: Side::Target, error });
+        }
+        self.unanswered.as_ref().filter(|(since, _)| lasted(*since)).map(|(_, reason)| reason.clone())
+    }
+
     /// How far it is. `now_ms` is the wall clock.
     pub(super) fn progress(&self, now_ms: i64) -> Progress {
-        let claimed = self.stored.is_some();
-        let next_offset = claimed.then_some(self.flight.floor().next_offset);
+        let next_offset = self.is_claimed().then_some(self.flight.floor().next_offset);
         let source_end = self.range.map(|range| range.last_stable);
         let behind = matches!((next_offset, source_end), (Some(next), Some(end)) if next < end);
         let age_ms = self.last_timestamp_ms.map_or(0, |last| now_ms.saturating_sub(last).max(0));

@@ -17,20 +17,26 @@ use crate::engine::limits::Limits;
 /// How soon a claim is asked again that was not answered, and a last floor that could not be stored.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How often a lane asks whether all is well, however seldom it stores: topics that are created again, another owner and
+/// mended causes are noticed as quickly.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// The open questions, and when the next are due.
 #[derive(Debug)]
 pub(super) struct Open {
     /// When the open questions were asked; `None` when none are open.
     asked: Option<Instant>,
+    /// When all partitions are to be asked about next.
+    look_due: Instant,
     /// When floors are to be stored next.
-    keep_due: Instant,
+    store_due: Instant,
     /// When urgent questions (claims, last floors, lost positions) may be asked next.
     urgent_due: Instant,
 }
 
 impl Open {
     pub(super) fn new(now: Instant) -> Self {
-        Self { asked: None, keep_due: now, urgent_due: now }
+        Self { asked: None, look_due: now, store_due: now, urgent_due: now }
     }
 
     /// Whether the ledger may still be storing something for the lane.
@@ -43,30 +49,35 @@ impl Lane {
     /// Asks about all partitions when floors are due, or only about those that wait for an answer.
     pub(super) fn ask(&mut self, now: Now, ledger: &mut impl Ledger) {
         let open = &self.questions;
-        if open.asked.is_some() || now.instant < open.urgent_due.min(open.keep_due) {
+        let next = open.urgent_due.min(open.look_due).min(open.store_due);
+        if open.asked.is_some() || now.instant < next {
             return;
         }
-        let all = now.instant >= open.keep_due;
+        let store_due = now.instant >= open.store_due;
+        let all = store_due || now.instant >= open.look_due;
         let due = |(slot, partition): (Slot, &mut LanePartition)| {
-            let (ask, urgent) = match &partition.stage {
+            let drained = partition.is_drained();
+            let keep = Ask::Keep { floor: partition.flight.floor(), store: store_due || drained };
+            let (ask, urgent, closely) = match &partition.stage {
                 Stage::Claiming(_) if partition.stop_by.is_some() => return None,
-                Stage::Claiming(_) => (Ask::Claim, true),
-                Stage::Held(hold) if !hold.may_store() => return None,
+                Stage::Claiming(_) => (Ask::Claim, true, false),
+                Stage::Held(hold) if !hold.may_store() || !partition.is_claimed() => return None,
+                Stage::Held(hold) => (keep, drained, hold.needs_fresh_limits()),
                 Stage::Rewinding { lost: Some(_) } if partition.flight.outstanding() > 0 => return None,
-                Stage::Rewinding { lost: Some(_) } => (Ask::Keep(partition.flight.floor()), true),
-                Stage::Copying | Stage::Rewinding { lost: None } | Stage::Held(_) => {
-                    (Ask::Keep(partition.flight.floor()), partition.is_drained())
-                }
+                Stage::Rewinding { lost: Some(_) } => (keep, true, true),
+                Stage::Copying | Stage::Rewinding { lost: None } => (keep, drained, false),
                 Stage::Released => return None,
             };
-            let fresh_limits = matches!(&partition.stage, Stage::Held(hold) if hold.needs_fresh_limits());
-            (all || urgent).then(|| Question { slot, grant: partition.grant.clone(), ask, fresh_limits })
+            (all || urgent).then(|| Question { slot, grant: partition.grant.clone(), ask, closely })
         };
         let questions: Vec<Question> = self.entries().filter_map(due).collect();
-        if all {
-            self.questions.keep_due = now.instant + self.bounds.commit_interval;
+        if store_due {
+            self.questions.store_due = now.instant + self.bounds.commit_interval;
         }
-        self.questions.urgent_due = self.questions.keep_due;
+        if all {
+            self.questions.look_due = now.instant + LOOK_EVERY;
+        }
+        self.questions.urgent_due = self.questions.look_due;
         if !questions.is_empty() {
             self.questions.asked = Some(now.instant);
             ledger.ask(questions);
@@ -98,6 +109,9 @@ impl Lane {
         partition.range = range.or(partition.range);
         let limits = partition.limits;
         let claiming = matches!(partition.stage, Stage::Claiming(_));
+        if !matches!(verdict, Verdict::Unanswered(_)) {
+            partition.unanswered = None;
+        }
         match verdict {
             Verdict::Claimed(position) => {
                 crash_point::pass("after-claim");
@@ -112,13 +126,16 @@ impl Lane {
             Verdict::Unanswered(reason) if claiming => self.claim_waits(slot, reason, now),
             Verdict::Obstacle(reason) => self.obstacle(slot, reason, now, source),
             Verdict::Unanswered(reason) => {
-                tracing::debug!(partition = %partition.grant.partition, %reason, "offset not stored, asking again");
+                if partition.unanswered.is_none() {
+                    tracing::warn!(partition = %partition.grant.partition, %reason, "offset not stored, asking again");
+                    partition.unanswered = Some((now.instant, reason));
+                }
                 self.ask_soon(now.instant + ASK_AGAIN);
                 return;
             }
         }
         if limits != limits_before {
-            self.fit_batches(limits);
+            self.fit_batches(limits, now);
         }
     }
 
@@ -126,7 +143,11 @@ impl Lane {
     fn all_is_well(&mut self, slot: Slot, asked: Instant, now: Now, source: &mut impl Source) {
         let partition = self.partition_mut(slot);
         if partition.is_drained() {
-            partition.stage = Stage::Released;
+            // What arrived after the question was asked is still to be stored.
+            match partition.stored == Some(partition.flight.floor().next_offset) {
+                true => partition.stage = Stage::Released,
+                false => self.ask_soon(now.instant),
+            }
             self.changed = true;
             return;
         }
@@ -142,7 +163,7 @@ impl Lane {
                 let (lost, next) = (*lost, partition.flight.floor().next_offset);
                 let Some(range) = partition.range else { return self.ask_soon(now.instant + ASK_AGAIN) };
                 let reason = match lost {
-                    Lost::Truncated => Reason::Truncated { next, diverges_at: range.last_stable },
+                    Lost::Truncated => Reason::Truncated { next, log_end: range.high_watermark },
                     Lost::OutOfRange if next < range.start || next > range.high_watermark => {
                         Reason::OutOfRange { next, log_start: range.start, log_end: range.high_watermark }
                     }
