@@ -43,7 +43,7 @@ pub struct WorkerConfig {
 /// Runs a worker until `shutdown`, then releases what it runs: what is in flight is finished and stored.
 ///
 /// # Errors
-/// The leader refused the session. Everything was released before.
+/// The leader refused the session, a thread panicked, or not everything could be released in time.
 pub async fn run<C: Clients>(
     config: WorkerConfig,
     clients: Arc<C>,

@@ -29,6 +29,9 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// How often a full inventory goes up although nothing changed.
 const INVENTORY_EVERY: Duration = Duration::from_secs(30);
+/// How long a worker may take to release everything when it is stopped: a release, and the client's time to give up on a
+/// last store.
+const DRAIN_MAX: Duration = RELEASE_TIMEOUT.saturating_mul(2);
 /// How long to wait before dialling again.
 const DIAL_AGAIN: Duration = Duration::from_millis(100);
 
@@ -44,6 +47,12 @@ pub enum RunError {
     /// The leader does not take this session.
     #[error("the controller refused this worker: {0}")]
     Refused(String),
+    /// A thread of the worker panicked.
+    #[error("thread {0} broke; what it last stored stands, what it copied since will be copied again")]
+    Broken(String),
+    /// Partitions that were not released in time when the worker was stopped.
+    #[error("{0} partitions could not finish in time; what they copied since they last stored will be copied again")]
+    NotReleased(usize),
 }
 
 /// Keeps one session until `shutdown`, then releases everything.
@@ -66,28 +75,32 @@ pub(crate) async fn keep<E: Engine>(
         };
         match outcome {
             Ok(()) => return Ok(()),
-            Err(Detached::Refused(text)) => {
-                drain(engine, &mut supervisor).await;
-                return Err(RunError::Refused(text));
+            Err(Detached::Ended(error)) => {
+                if matches!(error, RunError::Refused(_)) {
+                    drain(engine, &mut supervisor).await?;
+                }
+                return Err(error);
             }
             Err(Detached::Lost) => {
                 tracing::warn!("no connection to a controller, copying goes on");
                 tokio::select! {
                     () = tokio::time::sleep(DIAL_AGAIN) => {}
                     () = engine.changed() => supervisor.reconcile(Instant::now()),
+                    thread = engine.broken() => return Err(RunError::Broken(thread)),
                     () = shutdown.cancelled() => {}
                 }
             }
         }
     }
-    drain(engine, &mut supervisor).await;
-    Ok(())
+    drain(engine, &mut supervisor).await
 }
 
 /// Why a connection ended.
 enum Detached {
+    /// The other side is gone: dial again.
     Lost,
-    Refused(String),
+    /// The worker can't go on.
+    Ended(RunError),
 }
 
 impl From<Closed> for Detached {
@@ -111,21 +124,33 @@ async fn attached<E: Engine>(
     let mut heartbeat = ticks(HEARTBEAT_EVERY);
     let mut progress = ticks(PROGRESS_EVERY);
     let mut inventory = ticks(INVENTORY_EVERY);
+    let mut drain_by: Option<Instant> = None;
     loop {
+        if drain_by.is_some() && supervisor.is_idle() {
+            supervisor.reconcile(Instant::now());
+            let _ = reported.progress(supervisor, link).await;
+            let _ = reported.inventory(supervisor, link).await;
+            return Ok(());
+        }
         tokio::select! {
             message = link.receive() => match message? {
+                Down::Snapshot(_) if drain_by.is_some() => {}
                 Down::Snapshot(snapshot) => {
                     supervisor.apply(&snapshot, Instant::now());
                     reported.inventory(supervisor, link).await?;
                 }
-                Down::Refused(text) => return Err(Detached::Refused(text)),
+                Down::Refused(text) => return Err(Detached::Ended(RunError::Refused(text))),
             },
             () = engine.changed() => {
                 supervisor.reconcile(Instant::now());
                 reported.inventory(supervisor, link).await?;
             }
+            thread = engine.broken() => return Err(Detached::Ended(RunError::Broken(thread))),
             _ = heartbeat.tick() => {
                 link.send(Up::Heartbeat).await?;
+                if supervisor.has_failed_starts() {
+                    supervisor.reconcile(Instant::now());
+                }
             }
             _ = progress.tick() => {
                 metrics::publish(&engine.statuses());
@@ -135,31 +160,37 @@ async fn attached<E: Engine>(
                 reported.last = None;
                 reported.inventory(supervisor, link).await?;
             }
-            () = shutdown.cancelled() => break,
+            () = shutdown.cancelled(), if drain_by.is_none() => {
+                drain_by = Some(Instant::now() + DRAIN_MAX);
+                link.send(Up::Draining).await?;
+                supervisor.want_nothing(Instant::now());
+            }
+            () = until(drain_by) => return Err(Detached::Ended(RunError::NotReleased(engine.statuses().len()))),
         }
     }
-    // The leader need not be there for the rest: its assignments are released either way.
-    let _ = link.send(Up::Draining).await;
-    drain(engine, supervisor).await;
-    let _ = reported.progress(supervisor, link).await;
-    let _ = reported.inventory(supervisor, link).await;
-    Ok(())
 }
 
-/// Releases everything, within the time a release may take.
-async fn drain<E: Engine>(engine: &E, supervisor: &mut Supervisor<E>) {
-    let deadline = Instant::now() + RELEASE_TIMEOUT * 2;
+/// Releases everything without a connection, within the time a release may take.
+async fn drain<E: Engine>(engine: &E, supervisor: &mut Supervisor<E>) -> Result<(), RunError> {
+    let drain_by = Some(Instant::now() + DRAIN_MAX);
     supervisor.want_nothing(Instant::now());
     while !supervisor.is_idle() {
         tokio::select! {
             () = engine.changed() => {}
-            () = tokio::time::sleep_until(deadline) => {
-                tracing::error!("some partitions were not released in time");
-                return;
-            }
+            thread = engine.broken() => return Err(RunError::Broken(thread)),
+            () = until(drain_by) => return Err(RunError::NotReleased(engine.statuses().len())),
         }
     }
     supervisor.reconcile(Instant::now());
+    Ok(())
+}
+
+/// Returns at the deadline, if there is one.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn ticks(period: Duration) -> tokio::time::Interval {

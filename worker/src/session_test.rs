@@ -56,6 +56,10 @@ impl Engine for Books {
         self.changed.notified().await;
     }
 
+    async fn broken(&self) -> String {
+        std::future::pending().await
+    }
+
     fn forget(&self, _route: &RouteName) {}
 }
 
@@ -222,4 +226,19 @@ async fn a_refused_session_releases_everything_and_ends() {
     let ended = rig.session.await.expect("no panic");
     assert_eq!(ended, Err(RunError::Refused("expired".to_owned())));
     assert!(rig.engine.statuses().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_release_is_waited_for_with_heartbeats_and_then_told_as_unfinished() {
+    let mut rig = rig(Books { slow_release: true, ..Books::default() });
+    let mut link = rig.links.recv().await.expect("dialled");
+    link.send(snapshot(5, SESSION, &[(0, 1)])).expect("connected");
+    runs(&mut link, &[(0, 1)]).await;
+    rig.shutdown.cancel();
+    let mut heartbeats = 0;
+    while let Ok(message) = link.receive().await {
+        heartbeats += u32::from(message == Up::Heartbeat);
+    }
+    assert!(heartbeats >= 15, "{heartbeats} heartbeats in {DRAIN_MAX:?}");
+    assert_eq!(rig.session.await.expect("no panic"), Err(RunError::NotReleased(1)));
 }

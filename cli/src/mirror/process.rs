@@ -99,12 +99,13 @@ impl Process {
     }
 
     /// Lets the worker finish what is in flight and store its offsets.
-    pub async fn drain(&mut self) {
+    pub async fn drain(&mut self) -> Result<(), Failure> {
         self.shutdown.cancel();
-        if let Some(worker) = self.worker.take()
-            && let Err(error) = worker.await
-        {
-            tracing::error!(%error, "the worker broke while draining");
+        let Some(worker) = self.worker.take() else { return Ok(()) };
+        match worker.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure::failed(error.to_string())),
+            Err(error) => Err(Failure::failed(format!("the worker broke while draining: {error}"))),
         }
     }
 

@@ -50,7 +50,7 @@ pub fn run(args: &MirrorArgs) -> Result<(), Failure> {
 async fn mirror(config: &MirrorConfig, args: &MirrorArgs) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let served = tokio_util::sync::CancellationToken::new();
-    let readiness = match args.http_listen {
+    let readiness = match &args.http_listen {
         Some(address) => Some(http::serve(address, served.clone()).await?),
         None => None,
     };
@@ -148,22 +148,25 @@ impl Mirror<'_> {
             End::Broken(failure) => (Err(failure), "stopping"),
         };
         tracing::info!(why, "draining");
-        if let Some(name) = unless_signal(self.process.drain(), signals).await {
-            return Err(Failure::failed(format!(
-                "{name} again: ended at once; records copied since offsets were last stored will be copied again"
-            )));
-        }
+        let drained = match unless_signal(self.process.drain(), signals).await {
+            Ok(drained) => drained,
+            Err(name) => {
+                return Err(Failure::failed(format!(
+                    "{name} again: ended at once; records copied since offsets were last stored will be copied again"
+                )));
+            }
+        };
         self.look();
         summary::print(&self.tally, self.started.elapsed());
         self.process.end().await;
-        outcome
+        outcome.and(drained)
     }
 }
 
 /// Waits for `work`; the name of the signal that came first, if one did.
-async fn unless_signal(work: impl Future<Output = ()>, signals: &mut Signals) -> Option<&'static str> {
+async fn unless_signal<T>(work: impl Future<Output = T>, signals: &mut Signals) -> Result<T, &'static str> {
     tokio::select! {
-        () = work => None,
-        name = signals.next() => Some(name),
+        done = work => Ok(done),
+        name = signals.next() => Err(name),
     }
 }

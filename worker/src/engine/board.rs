@@ -1,11 +1,11 @@
 //! Where lanes write how their partitions are, and everyone else reads it. Written a few times a second, never per record.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::assignment::{Grant, Phase, Running};
 use common::ids::RoutePartition;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::engine::Status;
 use crate::engine::lane::PartitionStatus;
@@ -14,7 +14,25 @@ use crate::engine::lane::PartitionStatus;
 #[derive(Debug, Default)]
 pub struct Board {
     entries: Mutex<BTreeMap<RoutePartition, Status>>,
+    /// Released since they were last taken.
+    released: Mutex<Vec<RoutePartition>>,
     changed: Notify,
+    /// The name of a thread that panicked.
+    broken: watch::Sender<Option<String>>,
+}
+
+/// Held by a thread while it works: tells the board if it panics, since its partitions would look busy for ever.
+pub struct Watchdog {
+    board: Arc<Board>,
+    thread: String,
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.board.broken.send_replace(Some(self.thread.clone()));
+        }
+    }
 }
 
 impl Board {
@@ -49,6 +67,7 @@ impl Board {
             entries.remove(partition);
         }
         drop(entries);
+        self.released.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(released);
         if changed {
             self.changed.notify_one();
         }
@@ -59,9 +78,22 @@ impl Board {
         self.entries().values().cloned().collect()
     }
 
-    /// Whether a partition is on it.
-    pub fn has(&self, partition: &RoutePartition) -> bool {
-        self.entries().contains_key(partition)
+    /// The partitions released since the last call.
+    pub fn take_released(&self) -> Vec<RoutePartition> {
+        std::mem::take(&mut self.released.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A watchdog for a thread.
+    pub fn watch_thread(self: &Arc<Self>, thread: &str) -> Watchdog {
+        Watchdog { board: self.clone(), thread: thread.to_owned() }
+    }
+
+    /// Returns the name of a thread that panicked, once one has. Cancel-safe.
+    pub async fn broken(&self) -> String {
+        let mut broken = self.broken.subscribe();
+        let name = broken.wait_for(Option::is_some).await.map(|name| name.clone());
+        // The sender is this board's own, so it is there.
+        name.ok().flatten().unwrap_or_default()
     }
 
     /// Returns when something else than progress changed since the last call.
@@ -72,5 +104,24 @@ impl Board {
     fn entries(&self) -> MutexGuard<'_, BTreeMap<RoutePartition, Status>> {
         // Each writer leaves the map whole at every step, so one that panicked has not damaged it.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_panics_is_told_and_one_that_ends_is_not() {
+        let board = Arc::new(Board::default());
+        let watchdog = board.watch_thread("quiet");
+        std::thread::spawn(move || drop(watchdog)).join().expect("ends well");
+        let watchdog = board.watch_thread("loud");
+        let thread = std::thread::spawn(move || {
+            let _watchdog = watchdog;
+            panic!("as the test wants");
+        });
+        assert!(thread.join().is_err());
+        assert_eq!(board.broken().await, "loud");
     }
 }

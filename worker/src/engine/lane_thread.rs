@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use common::assignment::Grant;
 use common::config::RouteConfig;
 use common::ids::RoutePartition;
-use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 use kafka::clients::Clients;
 use kafka::error::Error;
 use kafka::sink::{Sink, SinkBounds};
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::engine::board::Board;
 use crate::engine::keeper::LedgerHandle;
-use crate::engine::lane::{Lane, LaneBounds, Now, Wait};
+use crate::engine::lane::{Lane, LaneBounds, Now, PartitionStatus, Wait};
 
 /// How often the board is told about progress.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
@@ -49,15 +49,17 @@ pub(super) struct LaneThread {
 }
 
 impl LaneThread {
-    /// Makes the lane's clients and starts its thread.
-    pub(super) fn start<C: Clients>(name: String, setup: LaneSetup<C>) -> Result<Self, Error> {
-        // Half for each direction.
-        let clients = connect(&setup, setup.memory_bytes.max(MEMORY_MIN) / 2)?;
+    /// Starts the lane's thread, which makes its clients.
+    pub(super) fn start<C: Clients>(name: String, setup: LaneSetup<C>) -> Self {
         // Bounded by what it carries: one start and one stop for each granted partition.
         let (commands, incoming) = unbounded();
-        let work = move || drive(setup, clients, &incoming);
+        let watchdog = setup.board.watch_thread(&name);
+        let work = move || {
+            let _watchdog = watchdog;
+            drive(setup, &incoming);
+        };
         let thread = std::thread::Builder::new().name(name).spawn(work).expect("the system has room for a thread");
-        Ok(Self { commands, thread })
+        Self { commands, thread }
     }
 
     pub(super) fn give(&self, grant: Grant) {
@@ -83,11 +85,15 @@ impl LaneThread {
     }
 }
 
-fn drive<C: Clients>(setup: LaneSetup<C>, clients: (C::Source, C::Sink, LaneBounds), commands: &Receiver<Command>) {
-    let (mut source, mut sink, bounds) = clients;
+fn drive<C: Clients>(setup: LaneSetup<C>, commands: &Receiver<Command>) {
+    let mut waiting = Vec::new();
+    let Some((mut source, mut sink, bounds)) = connect(&setup, commands, &mut waiting) else { return };
     let mut ledger = setup.ledger;
     let memory_bytes = bounds.in_flight_bytes;
     let mut lane = Lane::new(bounds, Instant::now());
+    for grant in waiting {
+        lane.start(grant, Instant::now());
+    }
     let mut patience = Duration::ZERO;
     let mut reported = Instant::now();
     let mut new_sink: Option<(Instant, usize)> = None;
@@ -135,8 +141,40 @@ fn drive<C: Clients>(setup: LaneSetup<C>, clients: (C::Source, C::Sink, LaneBoun
     }
 }
 
-/// Makes the lane's clients.
-fn connect<C: Clients>(setup: &LaneSetup<C>, memory_bytes: usize) -> Result<(C::Source, C::Sink, LaneBounds), Error> {
+/// Makes the lane's clients, again and again until it works; meanwhile its partitions say why they wait. Those that were
+/// started are in `waiting`. `None` when nobody wants the lane any more.
+fn connect<C: Clients>(
+    setup: &LaneSetup<C>,
+    commands: &Receiver<Command>,
+    waiting: &mut Vec<Arc<Grant>>,
+) -> Option<(C::Source, C::Sink, LaneBounds)> {
+    loop {
+        let error = match make_clients(setup) {
+            Ok(clients) => return Some(clients),
+            Err(error) => error,
+        };
+        tracing::error!(route = %setup.route.name, %error, "a lane's clients could not be made, trying again");
+        let again = Instant::now() + CONNECT_AGAIN;
+        loop {
+            match commands.recv_deadline(again.into_std()) {
+                Ok(Command::Start(grant)) => waiting.push(grant),
+                Ok(Command::Stop(partition, _)) => {
+                    waiting.retain(|grant| grant.partition != partition);
+                    setup.board.update(Vec::new(), &[partition]);
+                }
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) if waiting.is_empty() => return None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let held = |grant: &Arc<Grant>| PartitionStatus::waiting(grant, &error.text);
+            setup.board.update(waiting.iter().map(held).collect(), &[]);
+        }
+    }
+}
+
+fn make_clients<C: Clients>(setup: &LaneSetup<C>) -> Result<(C::Source, C::Sink, LaneBounds), Error> {
+    // Half for each direction.
+    let memory_bytes = setup.memory_bytes.max(MEMORY_MIN) / 2;
     let sink_bounds = SinkBounds { queued_bytes: memory_bytes, batch_bytes: BATCH_BYTES };
     let source = setup.clients.source(&setup.route.source, SourceBounds { queued_bytes: memory_bytes })?;
     let sink = setup.clients.sink(&setup.route.target, sink_bounds)?;

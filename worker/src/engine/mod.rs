@@ -39,6 +39,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Returns when something was started, was released, or is doing something else than before. Cancel-safe.
     fn changed(&self) -> impl Future<Output = ()> + Send;
 
+    /// Returns the name of a thread that panicked, once one has: nothing is known of its partitions any more. Cancel-safe.
+    fn broken(&self) -> impl Future<Output = String> + Send;
+
     /// Lets go of what a route without partitions holds.
     fn forget(&self, route: &RouteName);
 }

@@ -29,6 +29,8 @@ pub struct RecordEngine<C> {
 struct RouteLanes {
     keeper: KeeperThread,
     lanes: Vec<LaneThread>,
+    /// How many partitions each lane has.
+    loads: Vec<usize>,
     /// Which lane has which partition.
     homes: BTreeMap<RoutePartition, usize>,
 }
@@ -49,31 +51,34 @@ impl<C: Clients> RecordEngine<C> {
         let source = self.clients.admin(&route.source)?;
         let target = self.clients.admin(&route.target)?;
         let offsets = self.clients.offsets(&route.source, &route.group)?;
-        let keeper = KeeperThread::start(Keeper::new(route.clone(), self.session, source, target, offsets));
-        Ok(RouteLanes { keeper, lanes: Vec::new(), homes: BTreeMap::new() })
+        let keeper = Keeper::new(route.clone(), self.session, source, target, offsets);
+        let keeper = KeeperThread::start(keeper, &self.board);
+        Ok(RouteLanes { keeper, lanes: Vec::new(), loads: Vec::new(), homes: BTreeMap::new() })
     }
 }
 
 impl RouteLanes {
     /// The lane with the fewest partitions; a new one as long as there may be more and none is empty.
     fn roomiest(&self, lanes_max: usize) -> Option<usize> {
-        let mut counts = vec![0usize; self.lanes.len()];
-        for home in self.homes.values() {
-            counts[*home] += 1;
-        }
-        let (lane, count) = counts.iter().enumerate().min_by_key(|(_, count)| **count)?;
-        (*count == 0 || self.lanes.len() >= lanes_max).then_some(lane)
+        let (lane, load) = self.loads.iter().enumerate().min_by_key(|(_, load)| **load)?;
+        (*load == 0 || self.lanes.len() >= lanes_max).then_some(lane)
     }
 }
 
 impl<C: Clients> Engine for RecordEngine<C> {
     fn start(&self, route: &RouteConfig, grant: Grant) -> Result<(), Error> {
         let mut routes = self.routes();
+        for partition in self.board.take_released() {
+            if let Some(lanes) = routes.get_mut(&partition.route)
+                && let Some(home) = lanes.homes.remove(&partition)
+            {
+                lanes.loads[home] -= 1;
+            }
+        }
         if !routes.contains_key(&route.name) {
             routes.insert(route.name.clone(), self.open(route)?);
         }
         let lanes = routes.get_mut(&route.name).expect("just inserted");
-        lanes.homes.retain(|partition, _| self.board.has(partition));
         let home = match lanes.roomiest(self.lanes_max) {
             Some(home) => home,
             None => {
@@ -85,12 +90,14 @@ impl<C: Clients> Engine for RecordEngine<C> {
                     board: self.board.clone(),
                 };
                 let home = lanes.lanes.len();
-                lanes.lanes.push(LaneThread::start(format!("lane-{}-{home}", route.name), setup)?);
+                lanes.lanes.push(LaneThread::start(format!("lane-{}-{home}", route.name), setup));
+                lanes.loads.push(0);
                 home
             }
         };
         self.board.started(&grant);
         lanes.homes.insert(grant.partition.clone(), home);
+        lanes.loads[home] += 1;
         lanes.lanes[home].give(grant);
         Ok(())
     }
@@ -110,6 +117,10 @@ impl<C: Clients> Engine for RecordEngine<C> {
 
     async fn changed(&self) {
         self.board.changed().await;
+    }
+
+    async fn broken(&self) -> String {
+        self.board.broken().await
     }
 
     fn forget(&self, route: &RouteName) {

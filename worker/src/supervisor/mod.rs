@@ -81,13 +81,23 @@ impl<E: Engine> Supervisor<E> {
             self.engine.stop(&partition, now + RELEASE_TIMEOUT);
         }
         self.failed.clear();
+        // One failure of a route's clients is enough to know.
+        let mut broken: BTreeMap<RouteName, String> = BTreeMap::new();
         for grant in plan.starts {
-            self.start(grant);
+            let known = broken.get(&grant.partition.route).cloned();
+            if let Some(text) = self.start(&grant, known) {
+                broken.insert(grant.partition.route.clone(), text);
+            }
         }
         let idle = self.routes_without_work(&running);
         for route in idle {
             self.engine.forget(&route);
         }
+    }
+
+    /// Whether something wanted could not be started, so that `reconcile` should be tried again after a while.
+    pub fn has_failed_starts(&self) -> bool {
+        !self.failed.is_empty()
     }
 
     /// All that runs, as the leader is told it.
@@ -106,17 +116,19 @@ impl<E: Engine> Supervisor<E> {
         self.engine.statuses().is_empty()
     }
 
-    fn start(&mut self, grant: Grant) {
+    /// Starts a partition. Returns why it can't; `known` is why its route can't, if that is known.
+    fn start(&mut self, grant: &Grant, known: Option<String>) -> Option<String> {
         let (partition, epoch) = (grant.partition.clone(), grant.epoch);
-        let outcome = match self.routes.get(&partition.route) {
-            Some(route) => self.engine.start(route, grant).map_err(|error| error.text),
-            None => Err("the snapshot does not describe its route".to_owned()),
+        let outcome = match (known, self.routes.get(&partition.route)) {
+            (Some(text), _) => Err(text),
+            (None, Some(route)) => self.engine.start(route, grant.clone()).map_err(|error| error.text),
+            (None, None) => Err("the snapshot does not describe its route".to_owned()),
         };
-        if let Err(text) = outcome {
-            tracing::error!(%partition, %epoch, error = text, "partition can't be started");
-            let phase = Phase::Held(Reason::Waiting { text });
-            self.failed.insert(partition.clone(), Running { partition, epoch, phase });
-        }
+        let text = outcome.err()?;
+        tracing::error!(%partition, %epoch, error = text, "partition can't be started, trying again");
+        let phase = Phase::Held(Reason::Waiting { text: text.clone() });
+        self.failed.insert(partition.clone(), Running { partition, epoch, phase });
+        Some(text)
     }
 
     fn routes_without_work(&self, running: &BTreeMap<RoutePartition, RunningState>) -> Vec<RouteName> {

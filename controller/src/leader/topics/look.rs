@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use common::identity::StoredOffset;
 use common::ids::{Partition, TopicId, TopicName, TopicPartition};
-use common::offsets::StartPosition;
+use common::offsets::{NextOffset, StartPosition};
 use common::reason::{Reason, Side};
-use kafka::admin::{ClusterAdmin, NewTopic, TopicDescription};
+use kafka::admin::{ClusterAdmin, NewTopic, OffsetQuery, TopicDescription};
 use kafka::error::{Error, ErrorKind};
 use kafka::offsets::GroupOffset;
 
@@ -49,6 +49,9 @@ struct FirstLook {
     is_fresh: bool,
     /// The source's topics and how many partitions they had.
     partitions: BTreeMap<TopicName, u32>,
+    /// Where partitions ended, for a route that starts at the latest records: what comes after the first look is copied,
+    /// however long it takes until a partition can be claimed.
+    ends: BTreeMap<TopicPartition, NextOffset>,
 }
 
 /// A topic of a cluster: `Ok(None)` if it does not exist.
@@ -157,7 +160,12 @@ impl Looker {
                 }
                 all => all?,
             };
-            self.first = Some(FirstLook { is_fresh: all.is_empty(), partitions: listing.clone() });
+            let is_fresh = all.is_empty();
+            let ends = match view.settings.start {
+                StartPosition::Latest if is_fresh => ends(&*clients.source, partitions)?,
+                _ => BTreeMap::new(),
+            };
+            self.first = Some(FirstLook { is_fresh, partitions: listing.clone(), ends });
             return Ok(all.into_iter().map(|(partition, offset)| (partition, parse(&offset))).collect());
         }
         let read = if partitions.is_empty() { Vec::new() } else { read(clients, partitions)? };
@@ -249,12 +257,14 @@ impl Looker {
         if let Some(start) = known.filter(|known| known.facts.is_none()).and_then(|known| known.start) {
             return start;
         }
-        let was_there = self
-            .first
-            .as_ref()
-            .filter(|first| first.is_fresh && !view.surveyed)
-            .is_some_and(|first| first.partitions.get(topic).is_some_and(|partitions| partition.0 < *partitions));
-        if was_there { view.settings.start } else { StartPosition::Earliest }
+        let Some(first) = self.first.as_ref().filter(|first| first.is_fresh && !view.surveyed) else {
+            return StartPosition::Earliest;
+        };
+        if first.partitions.get(topic).is_none_or(|partitions| partition.0 >= *partitions) {
+            return StartPosition::Earliest;
+        }
+        let end = first.ends.get(&TopicPartition::new(topic.clone(), partition));
+        end.map_or(view.settings.start, |end| StartPosition::Offset(*end))
     }
 
     /// Creates a target topic. Returns why it can't, or `None` where the next look will find it or try again.
@@ -366,6 +376,19 @@ fn is_known(view: &RouteView, topic: &TopicName, finding: &Finding) -> bool {
         }
         Finding::Waiting(reason) => known.waiting.as_ref() == Some(reason),
     }
+}
+
+/// Where partitions end for a reader of committed records. Those that can't tell now are left out.
+fn ends(
+    admin: &dyn ClusterAdmin,
+    partitions: &[TopicPartition],
+) -> Result<BTreeMap<TopicPartition, NextOffset>, Error> {
+    let queries: Vec<_> = partitions.iter().map(|partition| (partition.clone(), OffsetQuery::LastStable)).collect();
+    let found = match admin.offsets(&queries) {
+        Err(error) if error.kind == ErrorKind::Unsupported => return Ok(BTreeMap::new()),
+        found => found?,
+    };
+    Ok(partitions.iter().cloned().zip(found).filter_map(|(partition, end)| Some((partition, end.ok()?))).collect())
 }
 
 fn known_facts(view: &RouteView, topic: &TopicName) -> Option<TopicFacts> {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use common::config::{ClientProperties, ClusterConfig, RouteSettings};
 use common::ids::{ClusterName, Epoch, TopicId};
-use common::offsets::StartPosition;
+use common::offsets::{NextOffset, StartPosition};
 use common::reason::{Reason, Side};
 use kafka::memory::MemoryClients;
 use tokio::time::{Instant, sleep, timeout};
@@ -39,7 +39,8 @@ async fn a_topic_is_found_created_with_its_settings_assigned_and_pushed() {
 
     let snapshot = worker.snapshot.lock().unwrap().clone().unwrap();
     let grant = &snapshot.grants[0];
-    assert_eq!((grant.epoch, grant.start), (Epoch(1), StartPosition::Latest), "the group was empty: the route's start");
+    let start = StartPosition::Offset(NextOffset(0));
+    assert_eq!((grant.epoch, grant.start), (Epoch(1), start), "the group was empty: where it ended when first seen");
     assert_eq!(Some(grant.source_topic_id), fleet.source.topic_id("a"));
     assert_eq!(Some(grant.target_topic_id), fleet.target.topic_id("a"));
     assert_eq!(fleet.handle.phases().len(), 3);
@@ -58,8 +59,8 @@ async fn a_topic_that_grows_is_grown_and_its_new_partitions_start_at_the_earlies
     assert!(before.iter().all(|(id, owner)| after[id] == *owner), "those that ran were left alone");
     let snapshot = worker.snapshot.lock().unwrap().clone().unwrap();
     for grant in &snapshot.grants {
-        let expected =
-            if before.contains_key(&grant.partition) { StartPosition::Latest } else { StartPosition::Earliest };
+        let seen_first = StartPosition::Offset(NextOffset(0));
+        let expected = if before.contains_key(&grant.partition) { seen_first } else { StartPosition::Earliest };
         assert_eq!(grant.start, expected, "{}", grant.partition);
     }
 }

@@ -1,10 +1,12 @@
 //! The keeper on a thread of its own, and each lane's line to it.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::time::Instant;
 
+use crate::engine::board::Board;
 use crate::engine::keeper::Keeper;
 use crate::engine::ledger::{Answer, Ledger, Question};
 
@@ -31,10 +33,12 @@ pub struct LedgerHandle {
 
 impl KeeperThread {
     /// Starts the thread.
-    pub fn start(mut keeper: Keeper) -> Self {
+    pub fn start(mut keeper: Keeper, board: &Arc<Board>) -> Self {
         let (requests, incoming) = bounded::<Request>(OPEN_MAX);
         let name = format!("keeper-{}", keeper.route.name);
+        let watchdog = board.watch_thread(&name);
         let work = move || {
+            let _watchdog = watchdog;
             for Request { questions, reply } in incoming {
                 let answers = keeper.answer(&questions, Instant::now());
                 // A lane that has gone needs no answer.
@@ -63,7 +67,10 @@ impl KeeperThread {
 impl Ledger for LedgerHandle {
     fn ask(&mut self, questions: Vec<Question>) {
         let request = Request { questions, reply: self.reply.clone() };
-        self.requests.send(request).expect("the keeper lives as long as a line to it");
+        if self.requests.send(request).is_err() {
+            // It panicked, which ends the worker.
+            tracing::error!("the keeper is gone");
+        }
     }
 
     fn answers(&mut self) -> Option<Vec<Answer>> {

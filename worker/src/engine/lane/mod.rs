@@ -105,6 +105,24 @@ pub struct PartitionStatus {
     pub progress: Progress,
 }
 
+impl PartitionStatus {
+    /// A partition whose lane can't begin.
+    pub fn waiting(grant: &Grant, why: &str) -> Self {
+        let progress = Progress {
+            partition: grant.partition.clone(),
+            epoch: grant.epoch,
+            next_offset: None,
+            stored_offset: None,
+            source_end: None,
+            source_high_watermark: None,
+            lag_time: Duration::ZERO,
+            records: 0,
+            bytes: 0,
+        };
+        Self { phase: Phase::Held(Reason::Waiting { text: why.to_owned() }), progress }
+    }
+}
+
 /// The partitions of one thread and what they share.
 #[derive(Debug)]
 pub struct Lane {
