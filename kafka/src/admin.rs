@@ -31,7 +31,8 @@ pub trait ClusterAdmin: Send + Sync {
     /// Sets single settings of a topic and leaves all others (KIP-339).
     fn set_topic_configs(&self, topic: &TopicName, configs: &BTreeMap<String, String>) -> Result<(), Error>;
 
-    /// Looks offsets up, in the order asked. A partition that is missing or denied fails alone.
+    /// Looks offsets up, in the order asked, within about five seconds in all. A partition that is missing or denied, or
+    /// whose leader does not answer (`Unreachable`), fails alone: what is returned as an offset was told by the leader.
     fn offsets(&self, queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Result<NextOffset, Error>>, Error>;
 
     /// The live members of a consumer group; empty when there are none or the group is unknown.

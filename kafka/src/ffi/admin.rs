@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::{self, NonNull};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
 
@@ -79,7 +79,7 @@ pub fn controller(client: &Client) -> i32 {
     unsafe { sys::rd_kafka_controllerid(client.handle(), 0) }
 }
 
-impl Request<'_> {
+impl<'c> Request<'c> {
     /// Submits a request and reads its answer. `submit` gets the options to complete and the queue for the answer, both
     /// alive as long as it runs; `read` gets an event that is alive as long as it runs, and copies what it wants of it.
     pub(super) fn ask<T>(
@@ -88,6 +88,15 @@ impl Request<'_> {
         submit: impl FnOnce(*mut sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
         read: impl FnOnce(*mut sys::rd_kafka_event_t) -> Option<T>,
     ) -> Result<T, Failure> {
+        self.submit(operation, submit).answer(read)
+    }
+
+    /// The first half of `ask`: what is submitted meanwhile is carried out at the same time.
+    pub(super) fn submit(
+        &self,
+        operation: sys::rd_kafka_admin_op_t,
+        submit: impl FnOnce(*mut sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
+    ) -> Submitted<'c> {
         let queue = Queue::new(self.client);
         // SAFETY: client and queue are alive; the options are made, completed, used (they are copied) and destroyed
         // here, once each. The texts of refused options are not asked for: these ranges are always accepted.
@@ -101,9 +110,7 @@ impl Request<'_> {
             sys::rd_kafka_AdminOptions_destroy(options);
         }
         // The client gives up by itself after the wait.
-        let answer = queue.poll(self.wait + Duration::from_secs(1)).ok_or_else(|| Failure::of(Code::TIMED_OUT))?;
-        answer.failure()?;
-        read(answer.handle()).ok_or_else(|| Failure::of(Code::INVALID_ARG))
+        Submitted { queue, deadline: Instant::now() + self.wait + Duration::from_secs(1) }
     }
 
     /// Lets the broker wait until the order is carried out everywhere, a little less long than we wait for it.
@@ -114,6 +121,22 @@ impl Request<'_> {
         let wait = self.wait.saturating_sub(Duration::from_secs(1));
         // SAFETY: alive by the caller's promise; the text of a refusal is not asked for.
         unsafe { sys::rd_kafka_AdminOptions_set_operation_timeout(options, milliseconds(wait), ptr::null_mut(), 0) };
+    }
+}
+
+/// A request that is under way; its answer goes with it.
+pub(super) struct Submitted<'c> {
+    queue: Queue<'c>,
+    deadline: Instant,
+}
+
+impl Submitted<'_> {
+    /// The second half of `Request::ask`.
+    pub(super) fn answer<T>(self, read: impl FnOnce(*mut sys::rd_kafka_event_t) -> Option<T>) -> Result<T, Failure> {
+        let answer = self.queue.poll(self.deadline.saturating_duration_since(Instant::now()));
+        let answer = answer.ok_or_else(|| Failure::of(Code::TIMED_OUT))?;
+        answer.failure()?;
+        read(answer.handle()).ok_or_else(|| Failure::of(Code::INVALID_ARG))
     }
 }
 

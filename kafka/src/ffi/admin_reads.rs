@@ -2,7 +2,7 @@
 
 use rdkafka_sys as sys;
 
-use super::admin::{Request, c_text, copied};
+use super::admin::{Request, Submitted, c_text, copied};
 use super::code::{self, Failure};
 use super::partitions::{Element, PartitionList};
 
@@ -11,23 +11,33 @@ pub const EARLIEST: i64 = sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLI
 /// Stands for one past the last offset in a list of questions.
 pub const LATEST: i64 = sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST as i64;
 
+/// Offsets that are being looked up.
+pub struct Offsets<'c>(Submitted<'c>);
+
 /// Looks up an offset of each partition in `list`, none twice: where `EARLIEST`, `LATEST` or a timestamp stands as its
 /// offset, the answer holds what was found, −1 for nothing. With `is_committed` open transactions are left out.
-pub fn offsets(request: &Request<'_>, list: &PartitionList, is_committed: bool) -> Result<Vec<Element>, Failure> {
+pub fn offsets<'c>(request: &Request<'c>, list: &PartitionList, is_committed: bool) -> Offsets<'c> {
     let isolation = match is_committed {
         true => sys::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
         false => sys::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
     };
-    request.ask(
+    Offsets(request.submit(
         sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS,
-        // SAFETY: options and queue are alive by `ask`'s promise; the list is alive and copied; no error object comes of
+        // SAFETY: options and queue are alive by `submit`'s promise; the list is alive and copied; no error object comes of
         // an option that this operation has.
         |options, queue| unsafe {
             sys::rd_kafka_AdminOptions_set_isolation_level(options, isolation);
             sys::rd_kafka_ListOffsets(request.client.handle(), list.handle(), options, queue);
         },
-        // SAFETY: the event is alive by `ask`'s promise; as many answers as stated live as long.
-        |event| unsafe {
+    ))
+}
+
+impl Offsets<'_> {
+    /// Waits for the answers. That of a broker which did not answer, or refused as a whole, looks like a success with a
+    /// negative offset other than −1 (`rd_kafka_admin_fanout_worker` drops its error).
+    pub fn answers(self) -> Result<Vec<Element>, Failure> {
+        // SAFETY: the event is alive by `answer`'s promise; as many answers as stated live as long.
+        self.0.answer(|event| unsafe {
             let result = sys::rd_kafka_event_ListOffsets_result(event);
             let mut count = 0;
             if result.is_null() {
@@ -36,8 +46,8 @@ pub fn offsets(request: &Request<'_>, list: &PartitionList, is_committed: bool) 
             let answers = sys::rd_kafka_ListOffsets_result_infos(result, &mut count);
             let place = |at| sys::rd_kafka_ListOffsetsResultInfo_topic_partition(*answers.add(at));
             Some((0..count).map(|at| Element::copy_of(place(at))).collect())
-        },
-    )
+        })
+    }
 }
 
 /// A member of a group.

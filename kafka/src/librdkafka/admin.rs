@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::ids::{TopicId, TopicName, TopicPartition};
@@ -25,6 +26,15 @@ use crate::ffi::{admin_configs, admin_reads, admin_topics};
 
 /// How long a question may take. A broker that is alive answers in milliseconds.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long offsets may be looked for at first. What is left of a question's time is for looking again.
+const FIRST_LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// With less time than this left, nothing more is asked.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// How soon all topics may be asked for again because of partitions that are not found.
+const RENEW_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long an order may take: the controller waits until all brokers know of it.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,6 +57,8 @@ const COORDINATOR_PAUSE: Duration = Duration::from_millis(100);
 pub struct LibrdkafkaAdmin {
     client: Client,
     has_controller: AtomicBool,
+    /// When the client's idea of the topics was renewed last.
+    renewed: Mutex<Option<Instant>>,
 }
 
 impl LibrdkafkaAdmin {
@@ -55,7 +67,7 @@ impl LibrdkafkaAdmin {
         let properties: Vec<_> = config.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         // a producer: unlike a consumer it needs no group
         let client = Client::new(Kind::Producer, &properties).map_err(|text| Error::new(ErrorKind::Config, text))?;
-        Ok(Self { client, has_controller: AtomicBool::new(false) })
+        Ok(Self { client, has_controller: AtomicBool::new(false), renewed: Mutex::new(None) })
     }
 
     /// A request to whichever broker is responsible.
@@ -69,7 +81,7 @@ impl LibrdkafkaAdmin {
         if self.has_controller.load(Ordering::Relaxed) {
             return Ok(request);
         }
-        let metadata = admin::metadata(&self.client, false, QUESTION_TIMEOUT);
+        let metadata = admin::metadata(&self.client, false, wait.min(QUESTION_TIMEOUT));
         let metadata = metadata.map_err(|failure| self.error(doing, &failure))?;
         // librdkafka would wait for it until the time is up
         if metadata.brokers.contains(&admin::controller(&self.client)) {
@@ -82,9 +94,9 @@ impl LibrdkafkaAdmin {
     /// An error with what was being done. Where no answer came, what the client says of its connections tells more.
     fn error(&self, doing: impl fmt::Display, failure: &Failure) -> Error {
         let mut failure = failure.clone();
-        if failure.text.ends_with(": ") {
+        if failure.text.trim_end().ends_with(':') {
             // a broker's own words are optional
-            failure.text += &failure.code.to_string();
+            failure.text = format!("{} {}", failure.text.trim_end(), failure.code);
         }
         match failure.code {
             Code::POLICY_VIOLATION | INVALID_PARTITIONS => {
@@ -122,6 +134,7 @@ impl LibrdkafkaAdmin {
     fn for_each<T: Clone, U>(
         &self,
         doing: &str,
+        wait: Duration,
         topics: &[TopicName],
         ask: impl Fn(&Request<'_>, &[&str]) -> Result<Named<T>, Failure>,
         made: impl Fn(T) -> U,
@@ -131,7 +144,7 @@ impl LibrdkafkaAdmin {
         let distinct: Vec<&str> = topics.iter().map(TopicName::as_str).collect::<BTreeSet<_>>().into_iter().collect();
         let mut found: BTreeMap<String, Result<T, Failure>> = BTreeMap::new();
         for some in distinct.chunks(TOPICS_MAX) {
-            let request = self.to_controller(QUESTION_TIMEOUT, doing)?;
+            let request = self.to_controller(wait, doing)?;
             found.extend(ask(&request, some).map_err(|failure| self.error(doing, &failure))?);
         }
         let answer = |topic: &TopicName| {
@@ -145,37 +158,68 @@ impl LibrdkafkaAdmin {
 
 /// What is only needed to look offsets up.
 impl LibrdkafkaAdmin {
-    fn look_up(&self, queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Found>, Error> {
-        let found = admin_offsets::look_up(&self.request(QUESTION_TIMEOUT), queries)?;
+    fn look_up(&self, wait: Duration, queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Found>, Error> {
+        let found = admin_offsets::look_up(&self.request(wait), queries)?;
         found.map_err(|failure| self.error("looking up offsets", &failure))
     }
 
-    /// Asks once more, and differently, where `found` is not what was wanted.
-    fn look_up_again(
-        &self,
-        queries: &[(TopicPartition, OffsetQuery)],
-        found: &mut [Found],
-        is_unwanted: impl Fn(&Found) -> bool,
-        instead: impl Fn(OffsetQuery) -> OffsetQuery,
-    ) -> Result<(), Error> {
-        let places: Vec<usize> = (0..found.len()).filter(|at| is_unwanted(&found[*at])).collect();
-        let ask = |at: &usize| (queries[*at].0.clone(), instead(queries[*at].1));
-        let asked: Vec<_> = places.iter().map(ask).collect();
-        for (at, answer) in places.into_iter().zip(self.look_up(&asked)?) {
+    /// Asks once more where `found` may be stale. Without time or an answer it stays.
+    fn look_up_again(&self, deadline: Instant, queries: &[(TopicPartition, OffsetQuery)], found: &mut [Found]) {
+        let left = time_left(deadline);
+        if left < LEAST_TIMEOUT {
+            return;
+        }
+        let places: Vec<usize> = (0..found.len()).filter(|at| admin_offsets::may_be_stale(&found[*at])).collect();
+        let asked: Vec<_> = places.iter().map(|at| queries[*at].clone()).collect();
+        for (at, answer) in places.into_iter().zip(self.look_up(left, &asked).into_iter().flatten()) {
             found[at] = answer;
         }
-        Ok(())
+    }
+
+    /// Has the client ask for all topics, unless it did so just now; whether it has.
+    fn renew_topics(&self, deadline: Instant) -> bool {
+        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        if renewed.is_some_and(|at| at.elapsed() < RENEW_PAUSE) || time_left(deadline) < LEAST_TIMEOUT {
+            return false;
+        }
+        *renewed = Some(Instant::now());
+        drop(renewed);
+        admin::metadata(&self.client, true, time_left(deadline)).is_ok()
     }
 
     /// The client does not say whether a partition without a leader is missing, denied or only between two leaders.
-    fn why_no_leader(&self, place: &TopicPartition) -> Error {
-        let failed = |code| self.error(format_args!("looking up an offset of {place}"), &Failure::of(code));
-        match self.describe_topics(std::slice::from_ref(&place.topic)).map(|mut described| described.pop()) {
-            Ok(Some(Ok(topic))) if topic.partitions > place.partition.0 => failed(Code::LEADER_NOT_AVAILABLE),
-            Ok(Some(Err(error))) | Err(error) => error,
-            Ok(_) => failed(Code::UNKNOWN_PARTITION),
-        }
+    fn why_no_leader(&self, deadline: Instant, places: &BTreeSet<&TopicPartition>) -> BTreeMap<TopicPartition, Error> {
+        let topics: Vec<_> = places.iter().map(|place| place.topic.clone()).collect();
+        let described = match self.describe(time_left(deadline).max(LEAST_TIMEOUT), &topics) {
+            Ok(described) => described,
+            Err(error) => topics.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let why = |(place, described): (&&TopicPartition, Result<TopicDescription, Error>)| {
+            let code = match described {
+                Ok(topic) if topic.partitions > place.partition.0 => Code::LEADER_NOT_AVAILABLE,
+                Ok(_) => Code::UNKNOWN_PARTITION,
+                Err(error) => return ((*place).clone(), error),
+            };
+            ((*place).clone(), errors::error(format_args!("looking up an offset of {place}"), &Failure::of(code)))
+        };
+        places.iter().zip(described).map(why).collect()
     }
+
+    fn describe(&self, wait: Duration, topics: &[TopicName]) -> Result<Vec<Result<TopicDescription, Error>>, Error> {
+        self.for_each("describing topic", wait, topics, admin_topics::describe, |topic: Topic| {
+            let (may_read, may_write) = topic.rights.unwrap_or((true, true));
+            TopicDescription {
+                id: TopicId(uuid::Uuid::from_u64_pair(topic.id.0, topic.id.1)),
+                partitions: u32::try_from(topic.partitions).unwrap_or(u32::MAX),
+                may_read,
+                may_write,
+            }
+        })
+    }
+}
+
+fn time_left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 impl ClusterAdmin for LibrdkafkaAdmin {
@@ -195,24 +239,22 @@ impl ClusterAdmin for LibrdkafkaAdmin {
     }
 
     fn describe_topics(&self, topics: &[TopicName]) -> Result<Vec<Result<TopicDescription, Error>>, Error> {
-        self.for_each("describing topic", topics, admin_topics::describe, |topic: Topic| {
-            let (may_read, may_write) = topic.rights.unwrap_or((true, true));
-            TopicDescription {
-                id: TopicId(uuid::Uuid::from_u64_pair(topic.id.0, topic.id.1)),
-                partitions: u32::try_from(topic.partitions).unwrap_or(u32::MAX),
-                may_read,
-                may_write,
-            }
-        })
+        self.describe(QUESTION_TIMEOUT, topics)
     }
 
     fn topic_configs(&self, topics: &[TopicName]) -> Result<Vec<Result<TopicConfigs, Error>>, Error> {
-        self.for_each("describing the settings of topic", topics, admin_configs::describe, |settings| {
-            let setting = |setting: admin_configs::Setting| {
-                (setting.name, TopicConfig { value: setting.value, is_override: setting.is_override })
-            };
-            TopicConfigs(settings.into_iter().map(setting).collect())
-        })
+        self.for_each(
+            "describing the settings of topic",
+            QUESTION_TIMEOUT,
+            topics,
+            admin_configs::describe,
+            |settings| {
+                let setting = |setting: admin_configs::Setting| {
+                    (setting.name, TopicConfig { value: setting.value, is_override: setting.is_override })
+                };
+                TopicConfigs(settings.into_iter().map(setting).collect())
+            },
+        )
     }
 
     fn create_topic(&self, topic: &NewTopic) -> Result<(), Error> {
@@ -241,18 +283,27 @@ impl ClusterAdmin for LibrdkafkaAdmin {
 
     fn offsets(&self, queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Result<NextOffset, Error>>, Error> {
         self.begin();
-        let mut found = self.look_up(queries)?;
-        // The client keeps topics as it saw them last: a partition that is new to it is looked for once more.
-        if found.iter().any(admin_offsets::may_be_stale) {
-            self.topics()?;
-            self.look_up_again(queries, &mut found, admin_offsets::may_be_stale, |query| query)?;
+        let deadline = Instant::now() + QUESTION_TIMEOUT;
+        let mut found = self.look_up(FIRST_LOOK_TIMEOUT, queries)?;
+        // The client keeps topics as it saw them last: a partition that is new to it, or has moved, is looked for once
+        // more.
+        if found.iter().any(admin_offsets::may_be_stale) && self.renew_topics(deadline) {
+            self.look_up_again(deadline, queries, &mut found);
         }
-        let is_open = |found: &Found| matches!(found, Ok(offset) if *offset < 0);
-        self.look_up_again(queries, &mut found, is_open, |_| OffsetQuery::LastStable)?;
-        let answer = |(found, (place, _)): (Found, &(TopicPartition, OffsetQuery))| match found {
-            Ok(offset) => Ok(NextOffset(offset)),
-            Err(failure) if failure.code == NO_LEADER => Err(self.why_no_leader(place)),
-            Err(failure) => Err(self.error(format_args!("looking up an offset of {place}"), &failure)),
+        let report = self.reports();
+        let is_leaderless = |found: &Found| matches!(found, Err(failure) if failure.code == NO_LEADER);
+        let leaderless =
+            queries.iter().zip(&found).filter(|(_, found)| is_leaderless(found)).map(|((place, _), _)| place);
+        let why_no_leader = self.why_no_leader(deadline, &leaderless.collect());
+        let answer = |(found, (place, _)): (Found, &(TopicPartition, OffsetQuery))| {
+            found.map_err(|failure| {
+                if let Some(error) = why_no_leader.get(place).filter(|_| failure.code == NO_LEADER) {
+                    return error.clone();
+                }
+                // what the client says of its connections tells more
+                let told = report.as_ref().filter(|_| failure.code == Code::TIMED_OUT).unwrap_or(&failure);
+                errors::error(format_args!("looking up an offset of {place}"), told)
+            })
         };
         Ok(found.into_iter().zip(queries).map(answer).collect())
     }

@@ -3,32 +3,35 @@
 use std::collections::BTreeMap;
 
 use common::ids::TopicPartition;
+use common::offsets::NextOffset;
 
 use super::clients::partition_number;
 use crate::admin::OffsetQuery;
 use crate::error::Error;
 use crate::ffi::admin::Request;
-use crate::ffi::admin_reads::{self, EARLIEST, LATEST};
+use crate::ffi::admin_reads::{self, EARLIEST, LATEST, Offsets};
 use crate::ffi::code::{Code, Failure};
-use crate::ffi::partitions::PartitionList;
+use crate::ffi::partitions::{Element, PartitionList};
 
-/// What was found for one query, −1 where no record is as young as asked for.
-pub(super) type Found = Result<i64, Failure>;
+/// What was found for one query.
+pub(super) type Found = Result<NextOffset, Failure>;
 
 /// The code of a whole request of whose partitions none has a leader, be it missing, hidden or between two leaders.
 pub(super) const NO_LEADER: Code = Code(-156);
 
 /// Whether the client may have looked into a cache older than the partition.
 pub(super) fn may_be_stale(found: &Found) -> bool {
-    const IN_PROGRESS: Code = Code(-178);
+    const FENCED_LEADER_EPOCH: Code = Code(74);
     let codes = [
         NO_LEADER,
-        IN_PROGRESS,
+        FENCED_LEADER_EPOCH,
         Code::UNKNOWN_PARTITION,
         Code::UNKNOWN_TOPIC,
         Code::UNKNOWN_TOPIC_OR_PART,
         Code::LEADER_NOT_AVAILABLE,
         Code::NOT_LEADER_FOR_PARTITION,
+        // the leader that did not answer may have been replaced
+        Code::TIMED_OUT,
     ];
     found.as_ref().is_err_and(|failure| codes.contains(&failure.code))
 }
@@ -46,6 +49,29 @@ struct Question {
     asked: i64,
 }
 
+impl Round {
+    fn ask<'c>(&self, request: &Request<'c>) -> Offsets<'c> {
+        let mut list = PartitionList::with_capacity(self.questions.len());
+        for ((topic, partition), question) in &self.questions {
+            list.add_position(topic, *partition, question.asked, -1);
+        }
+        admin_reads::offsets(request, &list, self.is_committed)
+    }
+}
+
+impl Question {
+    /// What was answered; `None` where no record is as young as asked for.
+    fn answer(&self, element: &Element) -> Result<Option<NextOffset>, Failure> {
+        Failure::check(element.code)?;
+        match element.offset {
+            0.. => Ok(Some(NextOffset(element.offset))),
+            -1 if self.asked >= 0 => Ok(None),
+            // the client drops the reason
+            _ => Err(Failure { code: Code::TIMED_OUT, text: "the partition's leader did not answer".to_owned() }),
+        }
+    }
+}
+
 /// Looks offsets up, in the order asked.
 ///
 /// # Errors
@@ -56,12 +82,11 @@ pub(super) fn look_up(
 ) -> Result<Result<Vec<Found>, Failure>, Error> {
     let missing = || Err(Failure::of(Code::UNKNOWN_TOPIC_OR_PART));
     let mut answers: Vec<Found> = queries.iter().map(|_| missing()).collect();
-    for round in rounds(queries)? {
-        let mut list = PartitionList::with_capacity(round.questions.len());
-        for ((topic, partition), question) in &round.questions {
-            list.add_position(topic, *partition, question.asked, -1);
-        }
-        let found = match admin_reads::offsets(request, &list, round.is_committed) {
+    let rounds = rounds(queries)?;
+    // All at once, so that a broker which does not answer uses up the time of one round, not of each.
+    let asked: Vec<_> = rounds.iter().map(|round| round.ask(request)).collect();
+    for (round, asked) in rounds.iter().zip(asked) {
+        let found = match asked.answers() {
             Ok(found) => found,
             Err(failure) if failure.code == NO_LEADER => {
                 for question in round.questions.values() {
@@ -72,8 +97,11 @@ pub(super) fn look_up(
             Err(failure) => return Ok(Err(failure)),
         };
         for element in found {
-            if let Some(question) = round.questions.get(&(element.topic, element.partition)) {
-                answers[question.at] = Failure::check(element.code).map(|()| element.offset);
+            if let Some(question) = round.questions.get(&(element.topic.clone(), element.partition)) {
+                // of nothing as young the end stands, which an earlier round found
+                if let Some(answer) = question.answer(&element).transpose() {
+                    answers[question.at] = answer;
+                }
             }
         }
     }
@@ -82,23 +110,29 @@ pub(super) fn look_up(
 
 fn rounds(queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Round>, Error> {
     let mut rounds: Vec<Round> = Vec::new();
-    for (at, (place, query)) in queries.iter().enumerate() {
-        let (is_committed, asked) = match query {
-            OffsetQuery::Earliest => (true, EARLIEST),
-            OffsetQuery::LastStable => (true, LATEST),
-            OffsetQuery::HighWatermark => (false, LATEST),
-            // negative numbers have meanings of their own, and no record is older than 1970
-            OffsetQuery::Time(time) => (true, (*time).max(0)),
-        };
-        let key = (place.topic.to_string(), partition_number(place)?);
-        let fits = |round: &&mut Round| round.is_committed == is_committed && !round.questions.contains_key(&key);
+    let mut ask = |key: &(String, i32), is_committed, at, asked| {
+        let fits = |round: &&mut Round| round.is_committed == is_committed && !round.questions.contains_key(key);
         match rounds.iter_mut().find(fits) {
-            Some(round) => round.questions.insert(key, Question { at, asked }),
+            Some(round) => drop(round.questions.insert(key.clone(), Question { at, asked })),
             None => {
-                rounds.push(Round { is_committed, questions: BTreeMap::from([(key, Question { at, asked })]) });
-                None
+                rounds.push(Round { is_committed, questions: BTreeMap::from([(key.clone(), Question { at, asked })]) })
             }
-        };
+        }
+    };
+    for (at, (place, query)) in queries.iter().enumerate() {
+        let key = (place.topic.to_string(), partition_number(place)?);
+        match query {
+            OffsetQuery::Earliest => ask(&key, true, at, EARLIEST),
+            OffsetQuery::LastStable => ask(&key, true, at, LATEST),
+            OffsetQuery::HighWatermark => ask(&key, false, at, LATEST),
+            OffsetQuery::Time(time) => {
+                // The end, in an earlier round, for when there is nothing as young: asked for later, it might be behind
+                // a record that came in between.
+                ask(&key, true, at, LATEST);
+                // negative numbers have meanings of their own, and no record is older than 1970
+                ask(&key, true, at, (*time).max(0));
+            }
+        }
     }
     Ok(rounds)
 }
@@ -107,6 +141,21 @@ fn rounds(queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Round>, Error
 mod tests {
     use super::*;
     use common::ids::{Partition, TopicName};
+
+    #[test]
+    fn no_negative_offset_is_found_and_only_a_time_can_be_after_all_records() {
+        let found = |asked, offset| {
+            let mut list = PartitionList::with_capacity(1);
+            list.add_position("t", 0, offset, -1);
+            let found = Question { at: 0, asked }.answer(&list.elements().next().unwrap());
+            found.map_err(|failure| failure.code)
+        };
+        for asked in [EARLIEST, LATEST, 0, 1_700_000_000_000] {
+            assert_eq!(found(asked, 0), Ok(Some(NextOffset(0))), "{asked}");
+            assert_eq!(found(asked, -1001), Err(Code::TIMED_OUT), "{asked}");
+            assert_eq!(found(asked, -1), if asked < 0 { Err(Code::TIMED_OUT) } else { Ok(None) }, "{asked}");
+        }
+    }
 
     #[test]
     fn no_request_holds_a_partition_twice_or_mixes_isolation() {
@@ -126,8 +175,8 @@ mod tests {
             })
             .collect();
         let expected = [
-            (true, vec![(0, EARLIEST), (3, 0)]),
-            (true, vec![(1, LATEST)]),
+            (true, vec![(0, EARLIEST), (3, LATEST)]),
+            (true, vec![(1, LATEST), (3, 0)]),
             (false, vec![(2, LATEST)]),
             (true, vec![(4, LATEST)]),
         ];

@@ -58,6 +58,77 @@ fn what_a_cluster_has_is_answered() {
     assert_eq!(admin.describe_topics(&[]).unwrap(), []);
 }
 
+/// Two brokers: partitions 0 and 2 of topic `a` are led by the first, 1 and 3 by the second. Has looked all up once.
+fn two_leaders() -> (MockCluster<'static, rdkafka::producer::DefaultProducerContext>, LibrdkafkaAdmin) {
+    let cluster = MockCluster::new(2).unwrap();
+    cluster.create_topic("a", 4, 1).unwrap();
+    for partition in 0..4 {
+        cluster.partition_leader("a", partition, Some(1 + partition % 2)).unwrap();
+    }
+    let admin = admin(&cluster.bootstrap_servers());
+    assert_eq!(admin.offsets(&all_queries()).unwrap(), vec![Ok(NextOffset(0)); 16]);
+    (cluster, admin)
+}
+
+fn all_queries() -> Vec<(TopicPartition, OffsetQuery)> {
+    let queries =
+        [OffsetQuery::Earliest, OffsetQuery::LastStable, OffsetQuery::HighWatermark, OffsetQuery::Time(i64::MAX)];
+    (0..4).flat_map(|partition| queries.map(|query| (place("a", partition), query))).collect()
+}
+
+fn assert_second_fails_alone(admin: &LibrdkafkaAdmin) {
+    let begin = Instant::now();
+    let found = admin.offsets(&all_queries()).unwrap();
+    assert!(begin.elapsed() < QUESTION_TIMEOUT + Duration::from_millis(1500), "{:?}", begin.elapsed());
+    for ((place, query), found) in all_queries().iter().zip(found) {
+        let expected = if place.partition.0 % 2 == 0 { Ok(NextOffset(0)) } else { Err(ErrorKind::Unreachable) };
+        assert_eq!(found.map_err(|error| error.kind), expected, "{place} {query:?}");
+    }
+}
+
+#[test]
+fn a_silent_broker_fails_its_own_partitions_only() {
+    let (cluster, admin) = two_leaders();
+    cluster.broker_round_trip_time(2, Duration::from_secs(60)).unwrap();
+    assert_second_fails_alone(&admin);
+}
+
+#[test]
+fn a_stopped_broker_fails_its_own_partitions_only_until_another_one_leads_them() {
+    let (cluster, admin) = two_leaders();
+    cluster.broker_down(2).unwrap();
+    assert_second_fails_alone(&admin);
+    for partition in [1, 3] {
+        cluster.partition_leader("a", partition, Some(1)).unwrap();
+    }
+    std::thread::sleep(RENEW_PAUSE);
+    assert_eq!(admin.offsets(&all_queries()).unwrap(), vec![Ok(NextOffset(0)); 16]);
+}
+
+#[test]
+fn partitions_without_a_leader_are_told_from_missing_ones() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("a", 2, 1).unwrap();
+    cluster.partition_leader("a", 0, None).unwrap();
+    let admin = admin(&cluster.bootstrap_servers());
+    for _ in 0..2 {
+        let begin = Instant::now();
+        let found = admin.offsets(&[0, 9].map(|partition| (place("a", partition), OffsetQuery::Earliest))).unwrap();
+        let kinds: Vec<_> = found.into_iter().map(|found| found.unwrap_err().kind).collect();
+        assert_eq!(kinds, [ErrorKind::Unreachable, ErrorKind::UnknownTopic]);
+        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    }
+}
+
+#[test]
+fn a_failure_without_a_broker_s_own_words_has_the_client_s() {
+    let admin = admin("127.0.0.1:1");
+    for text in ["ConsumerGroupDescribe: ", "ConsumerGroupDescribe:"] {
+        let failure = Failure { code: Code::NOT_COORDINATOR, text: text.to_owned() };
+        assert_eq!(admin.error("asking", &failure).text, "asking: ConsumerGroupDescribe: Broker: Not coordinator");
+    }
+}
+
 #[test]
 fn an_unreachable_cluster_is_told_from_a_wrong_setting() {
     let admin = admin("127.0.0.1:1");
