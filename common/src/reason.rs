@@ -212,7 +212,7 @@ impl fmt::Display for Reason {
                  on the target topic"
             ),
             Self::RecordRefused { offset, error } => {
-                write!(f, "the target refused the record at offset {offset}: {error}")
+                write!(f, "the target refused the record at offset {offset} or one close behind it: {error}")
             }
             Self::Denied { side: Side::Source } => {
                 f.write_str("the source denies Read and Describe on the topic; grant them")

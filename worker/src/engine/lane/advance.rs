@@ -47,12 +47,11 @@ impl Lane {
                     self.changed = true;
                 }
                 (Stage::Released, _) => {}
+                // The keeper may just be storing its claim.
+                (_, Some(_)) if !partition.is_claimed() && self.questions.is_open() => {}
                 (_, Some(_)) if !partition.is_claimed() => {
-                    // The keeper may just be storing its claim.
-                    if !self.questions.is_open() {
-                        partition.stage = Stage::Released;
-                        self.attention = true;
-                    }
+                    partition.stage = Stage::Released;
+                    self.attention = true;
                 }
                 (Stage::Held(hold), Some(_)) if partition.is_drained() && !hold.may_store() => {
                     partition.stage = Stage::Released;

@@ -35,11 +35,11 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// Whether the partition can go on. `limits` and `clear` come from a question asked after `since`: `clear` means that
-    /// both topics were found in order.
-    pub(super) fn mended(&self, limits: &Limits, clear: bool, now: Instant, now_ms: i64) -> bool {
+    /// Whether the partition can go on, now that both topics were found in order by a question asked after `since`, which
+    /// also found `limits`.
+    pub(super) fn mended(&self, limits: &Limits, now: Instant, now_ms: i64) -> bool {
         let held_for = now.saturating_duration_since(self.since);
-        if !clear || held_for < doubled(BACK_OFF_MIN, self.attempts, BACK_OFF_MAX) {
+        if held_for < doubled(BACK_OFF_MIN, self.attempts, BACK_OFF_MAX) {
             return false;
         }
         match &self.reason {
@@ -88,37 +88,36 @@ mod tests {
         let record = RecordShape { offset: 3, batch_bytes: 150, timestamp_ms: None, has_key: true };
         let held = hold(Reason::RecordTooLarge { offset: 3, size: 150, limit: 100 }, Some(record), limits);
         let later = held.since + Duration::from_secs(3_600);
-        assert!(!held.mended(&limits, true, later, 0));
-        assert!(!held.mended(&Limits { batch_bytes_max: 149, ..limits }, true, later, 0));
+        assert!(!held.mended(&limits, later, 0));
+        assert!(!held.mended(&Limits { batch_bytes_max: 149, ..limits }, later, 0));
         let raised = Limits { batch_bytes_max: 150, ..limits };
-        assert!(held.mended(&raised, true, later, 0));
-        assert!(!held.mended(&raised, true, held.since, 0), "not at once");
-        assert!(!held.mended(&raised, false, later, 0), "not while the topic is missing");
+        assert!(held.mended(&raised, later, 0));
+        assert!(!held.mended(&raised, held.since, 0), "not at once");
     }
 
     #[test]
     fn an_unexplained_refusal_is_tried_again_late_or_when_the_settings_changed() {
         let held = hold(Reason::RecordRefused { offset: 3, error: "policy".to_owned() }, None, Limits::NONE);
         let soon = held.since + Duration::from_secs(5);
-        assert!(!held.mended(&Limits::NONE, true, soon, 0));
-        assert!(held.mended(&Limits { compacted: true, ..Limits::NONE }, true, soon, 0));
-        assert!(held.mended(&Limits::NONE, true, held.since + UNEXPLAINED_MIN, 0));
+        assert!(!held.mended(&Limits::NONE, soon, 0));
+        assert!(held.mended(&Limits { compacted: true, ..Limits::NONE }, soon, 0));
+        assert!(held.mended(&Limits::NONE, held.since + UNEXPLAINED_MIN, 0));
     }
 
     #[test]
     fn what_needs_a_person_never_goes_on_by_itself() {
         let held = hold(Reason::GroupHasMembers, None, Limits::NONE);
         let later = held.since + Duration::from_secs(60);
-        assert!(held.mended(&Limits::NONE, true, later, 0));
+        assert!(held.mended(&Limits::NONE, later, 0));
         let superseded = Reason::Superseded { epoch: common::ids::Epoch(2), session: None };
-        assert!(!hold(superseded, None, Limits::NONE).mended(&Limits::NONE, true, later, 0));
+        assert!(!hold(superseded, None, Limits::NONE).mended(&Limits::NONE, later, 0));
     }
 
     #[test]
     fn failing_again_and_again_waits_longer_and_longer() {
         let mut held = hold(Reason::GroupHasMembers, None, Limits::NONE);
         held.attempts = 3;
-        assert!(!held.mended(&Limits::NONE, true, held.since + BACK_OFF_MIN * 7, 0));
-        assert!(held.mended(&Limits::NONE, true, held.since + BACK_OFF_MIN * 8, 0));
+        assert!(!held.mended(&Limits::NONE, held.since + BACK_OFF_MIN * 7, 0));
+        assert!(held.mended(&Limits::NONE, held.since + BACK_OFF_MIN * 8, 0));
     }
 }

@@ -152,12 +152,10 @@ impl Lane {
             return;
         }
         match &partition.stage {
-            Stage::Held(hold) if asked >= hold.since => {
-                if hold.mended(&partition.limits, true, now.instant, now.wall_ms) {
-                    tracing::info!(partition = %partition.grant.partition, reason = %hold.reason, "goes on");
-                    partition.stage = Stage::Rewinding { lost: None };
-                    self.changed = true;
-                }
+            Stage::Held(hold) if asked >= hold.since && hold.mended(&partition.limits, now.instant, now.wall_ms) => {
+                tracing::info!(partition = %partition.grant.partition, reason = %hold.reason, "goes on");
+                partition.stage = Stage::Rewinding { lost: None };
+                self.changed = true;
             }
             Stage::Rewinding { lost: Some(lost) } => {
                 let (lost, next) = (*lost, partition.flight.floor().next_offset);
