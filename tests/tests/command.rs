@@ -48,7 +48,8 @@ fn assert_refused(mut replisome: Replisome, code: i32, texts: &[&str]) -> Durati
     let took = started.elapsed();
     let (stdout, stderr) = (replisome.stdout(), replisome.stderr());
     // On a terminal nothing is logged before it.
-    let error = stderr.rfind("error: ").map_or("", |start| &stderr[start..]);
+    let error: String =
+        stderr.lines().skip_while(|line| !line.starts_with("error: ")).map(|line| format!("{line}\n")).collect();
     for text in texts {
         assert!(error.contains(text), "{text:?} is not in the error:\n{stderr}");
     }

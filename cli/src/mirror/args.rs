@@ -1,6 +1,5 @@
 //! The command line of `replisome mirror`: MirrorMaker 1's flags with its spelling, and ours beside them.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,8 +51,8 @@ pub struct MirrorArgs {
     pub until_end: bool,
 
     /// Serve /metrics, /healthz and /readyz here; without it no port is opened
-    #[arg(long, value_name = "HOST:PORT")]
-    pub http_listen: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub http_listen: Option<String>,
 
     /// Create missing target topics and grow mirrored ones as the source grows
     #[arg(long, value_name = "on|off", default_value = "on")]
@@ -155,6 +154,14 @@ impl MirrorArgs {
     }
 }
 
+/// An address as it is given, which may be a name; only its form is checked here.
+fn host_and_port(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("give a host and a port, such as 127.0.0.1:9404 or localhost:9404".to_owned()),
+    }
+}
+
 /// A size with its unit.
 fn memory_bytes(text: &str) -> Result<usize, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -238,6 +245,16 @@ mod tests {
     fn a_whitelist_is_needed_once() {
         assert!(parse(&[]).is_err());
         assert!(parse(&["--whitelist", "a", "--include", "b"]).is_err());
+    }
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for good in ["127.0.0.1:0", "localhost:9404", "[::1]:9404"] {
+            assert_eq!(host_and_port(good), Ok(good.to_owned()));
+        }
+        for bad in ["nonsense", ":9404", "localhost:", "localhost:port", "127.0.0.1:70000", ""] {
+            assert!(host_and_port(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -3,8 +3,6 @@
 //! `/healthz` answers while the process lives. `/readyz` answers 200 once the source was looked at and every partition
 //! has its claim, before that 503 with what is missing.
 
-use std::net::SocketAddr;
-
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -20,7 +18,7 @@ use crate::failure::Failure;
 pub type Readiness = watch::Sender<Option<String>>;
 
 /// Opens the port, starts recording, and serves until `shutdown`.
-pub async fn serve(address: SocketAddr, shutdown: CancellationToken) -> Result<Readiness, Failure> {
+pub async fn serve(address: &str, shutdown: CancellationToken) -> Result<Readiness, Failure> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failure::failed(format!("--http-listen {address}: can't listen there: {error}; choose a free address and port"))
     })?;
@@ -30,10 +28,11 @@ pub async fn serve(address: SocketAddr, shutdown: CancellationToken) -> Result<R
         .map_err(|error| Failure::failed(format!("--http-listen {address}: can't record metrics: {error}")))?;
     metric_names::describe();
     let (readiness, missing) = watch::channel(Some("starting".to_owned()));
+    let given = address.to_owned();
     tokio::spawn(async move {
         let server = axum::serve(listener, routes(metrics, missing));
         if let Err(error) = server.with_graceful_shutdown(shutdown.cancelled_owned()).await {
-            tracing::warn!(%address, %error, "metrics are no longer served");
+            tracing::warn!(address = %given, %error, "metrics are no longer served");
         }
     });
     tracing::info!(%address, "serving metrics and health");

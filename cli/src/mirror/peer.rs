@@ -66,6 +66,7 @@ impl Peer {
         request: impl Fn() -> Result<T, Error> + Send + Sync + 'static,
     ) -> Result<T, Error> {
         let (start, request) = (Instant::now(), Arc::new(request));
+        let mut told: Option<Error> = None;
         loop {
             let request = request.clone();
             let answer = tokio::task::spawn_blocking(move || request()).await;
@@ -74,10 +75,16 @@ impl Peer {
                 Ok(Err(error)) => error,
                 Err(error) => Error::new(ErrorKind::Config, format_args!("{doing}: the request was lost: {error}")),
             };
+            // The client names a cause once, and afterwards says only that it still fails.
+            let error = match told.take() {
+                Some(told) if told.kind == error.kind && told.text.len() > error.text.len() => told,
+                _ => error,
+            };
             if !error.is_retryable() || start.elapsed() >= CLUSTER_PATIENCE {
                 return Err(error);
             }
             tracing::info!(cluster = %self.side, %error, "no answer yet, trying again");
+            told = Some(error);
             sleep(RETRY_INTERVAL).await;
         }
     }

@@ -100,7 +100,7 @@ const BYTES_STAY: &[&str] = &[
     "kafka.serializer.DefaultEncoder",
 ];
 const BYTES_WOULD_CHANGE: &str = "records are copied byte for byte and pass no serializer: remove it";
-const RUNS_CODE: &str = "it would load code or run a command in this process, so it cannot be set";
+const RUNS_CODE: &str = "it would load code or run a command in this process, so it cannot be set: remove it";
 const JAVA_CODE: &str = "Java classes cannot be run here: remove it";
 const NO_MEMBERSHIP: &str = "partitions are assigned without group membership";
 const IDEMPOTENT: &str = "records are always written idempotently to all in-sync replicas, at least as safe as this";

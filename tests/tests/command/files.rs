@@ -71,7 +71,11 @@ fn an_unknown_property_is_named_with_what_was_meant() {
 #[test]
 fn a_property_that_runs_code_or_changes_what_is_copied_is_refused() {
     for (key, value, text) in [
-        ("plugin.library.paths", "/tmp/x.so", "load code or run a command"),
+        (
+            "plugin.library.paths",
+            "/tmp/x.so",
+            "load code or run a command in this process, so it cannot be set: remove it",
+        ),
         ("sasl.kerberos.kinit.cmd", CANARY, "load code or run a command"),
         ("isolation.level", "read_uncommitted", "isolation.level=read_uncommitted"),
         ("auto.offset.reset", "middle", "earliest, latest"),
@@ -142,7 +146,7 @@ fn a_wrong_flag_is_refused_with_its_remedy() {
         (&["--until-the-end"], &["--until-the-end", "--until-end"]),
         (&["--include", "a"], &["--include", "--whitelist"]),
         (&["--memory", "96MB"], &["--memory", "96MB", "MiB"]),
-        (&["--http-listen", "nonsense"], &["--http-listen", "nonsense"]),
+        (&["--http-listen", "nonsense"], &["--http-listen", "nonsense", "127.0.0.1:9404"]),
         (&["--abort.on.send.failure", "perhaps"], &["--abort.on.send.failure", "perhaps", "true"]),
         (&["--offset.commit.interval.ms", "0"], &["--offset.commit.interval.ms", "0"]),
     ] {

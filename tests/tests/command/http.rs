@@ -51,7 +51,7 @@ fn metrics_say_where_each_partition_is_and_health_and_readiness_answer() {
     transactional.begin();
     transactional.send_all(topic, &[NewRecord::new(1, "k", "open"), NewRecord::new(1, "k", "open")]);
 
-    let address = format!("127.0.0.1:{}", ports::free());
+    let address = format!("localhost:{}", ports::free());
     let mut replisome = mirror(topic, topic).flags(["--http-listen", &address]).start();
     let ready = || get(&address, "/readyz").is_some_and(|(status, _, body)| status == 200 && body == "ready\n");
     wait::until_true("/readyz says ready", COPY_DEADLINE, ready);
