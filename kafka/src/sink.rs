@@ -55,7 +55,7 @@ pub struct Delivery {
 /// How much a sink may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SinkBounds {
-    /// Bytes of records queued or in flight.
+    /// Bytes of records queued or in flight, overshot by up to one record.
     pub queued_bytes: usize,
     /// Bytes of one batch, so that none is larger than the smallest `max.message.bytes` among its topics.
     pub batch_bytes: usize,

@@ -139,8 +139,8 @@ impl Sink for LibrdkafkaSink {
         let place = self.places.get(index).and_then(Option::as_ref);
         let place = place.expect("a record is produced for an open slot only");
         let bytes = record_bytes(record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len));
-        // A record larger than the bound goes alone.
-        if self.outstanding > 0 && self.queued_bytes + bytes > self.queued_bytes_max {
+        // Overshot by one record, so that a large one is not kept waiting by smaller ones of others.
+        if self.queued_bytes >= self.queued_bytes_max {
             return Err(queue_full());
         }
         let number = delivery_number(slot, record.offset);
@@ -234,7 +234,27 @@ fn slot_and_offset(number: usize) -> (Slot, i64) {
 
 #[cfg(test)]
 mod tests {
+    use common::config::ClusterConfig;
+    use common::ids::{ClusterName, Partition, TopicName};
+
     use super::*;
+    use crate::clients::Clients;
+
+    #[test]
+    fn a_large_record_fits_beside_small_ones_and_nothing_fits_beside_it() {
+        let properties = [("bootstrap.servers", "127.0.0.1:1")].into_iter().collect();
+        let cluster = ClusterConfig { name: ClusterName::new("nowhere").unwrap(), properties };
+        let bounds = SinkBounds { queued_bytes: 1000, batch_bytes: 1000 };
+        let mut sink = clients::LibrdkafkaClients.sink(&cluster, bounds).unwrap();
+        sink.open(Slot(0), &TopicPartition::new(TopicName::new("t").unwrap(), Partition(0))).unwrap();
+        let mut produce = |offset, bytes| {
+            let value = Some(&[0; 5000][..bytes]);
+            let record = Record { offset, leader_epoch: None, timestamp_ms: Some(1), key: None, value, headers: &[] };
+            sink.produce(Slot(0), &record).map_err(|error| error.kind)
+        };
+        assert_eq!([produce(0, 100), produce(1, 5000)], [Ok(()); 2]);
+        assert_eq!(produce(2, 1), Err(ErrorKind::QueueFull));
+    }
 
     #[test]
     fn a_delivery_number_holds_slot_and_offset() {

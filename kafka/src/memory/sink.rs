@@ -148,7 +148,8 @@ impl Sink for MemorySink {
             return Err(error(ErrorKind::ProducerFatal, "write to", target));
         }
         let bytes = record.payload_bytes();
-        if self.served.outstanding_bytes + bytes > self.queued_bytes_max {
+        // overshot by one record, so that a large one is not kept waiting by smaller ones of others
+        if self.served.outstanding_bytes >= self.queued_bytes_max {
             return Err(error(ErrorKind::QueueFull, "queue a record for", target));
         }
         self.served.outstanding_bytes += bytes;
