@@ -52,6 +52,7 @@ impl Reader {
     /// Drops the current record and waits for the next event.
     #[inline]
     pub fn poll(&mut self, wait: Duration) -> Option<Polled> {
+        self.headers.clear();
         self.current = None;
         Some(match self.client.poll(wait)?.happened() {
             Happened::Fetched(fetched) => {
