@@ -4,6 +4,7 @@
 //! more comes from it, also where the client would go on by itself (it skips a corrupt batch).
 
 use std::collections::{BTreeMap, HashMap};
+use std::slice;
 use std::time::Duration;
 
 use common::ids::{Partition, TopicName, TopicPartition};
@@ -33,6 +34,8 @@ pub struct LibrdkafkaSource {
     origins: HashMap<(TopicKey, i32), Slot>,
     last_origin: Option<(TopicKey, i32, Slot)>,
     topics: Topics,
+    /// Partitions that the client refused to read, not yet told.
+    refused: Vec<(Slot, Error)>,
 }
 
 /// A partition that is read.
@@ -56,6 +59,7 @@ impl LibrdkafkaSource {
             origins: HashMap::new(),
             last_origin: None,
             topics: Topics::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -64,13 +68,20 @@ impl LibrdkafkaSource {
         self.last_origin = None;
     }
 
+    /// Forgets a slot, but not what is known of origins.
+    fn forget(&mut self, slot: Slot) -> Option<Reading> {
+        let reading = self.slots.get_mut(usize::from(slot.0))?.take()?;
+        self.slot_of.remove(&reading.place);
+        Some(reading)
+    }
+
     /// Takes slots out of the client's assignment.
     fn take_out(&mut self, slots: &[Slot]) -> Result<(), Error> {
+        self.refused.retain(|(slot, _)| !slots.contains(slot));
         let mut list = PartitionList::with_capacity(slots.len());
         let mut paused = PartitionList::with_capacity(0);
         for slot in slots {
-            let Some(reading) = self.slots.get_mut(usize::from(slot.0)).and_then(Option::take) else { continue };
-            self.slot_of.remove(&reading.place);
+            let Some(reading) = self.forget(*slot) else { continue };
             list.add(reading.place.topic.as_str(), reading.number);
             if reading.is_paused {
                 paused.add(reading.place.topic.as_str(), reading.number);
@@ -83,11 +94,58 @@ impl LibrdkafkaSource {
         self.topics.forget(slots);
         // The client remembers over assignments that a partition is paused.
         if !paused.is_empty() {
-            let resumed = self.reader.client().resume(&mut paused);
-            resumed.map_err(|failure| errors::error("resuming partitions that are no longer read", &failure))?;
+            if let Err(failure) = self.reader.client().resume(&mut paused) {
+                // one that the client does not know, so that it does not remember it as paused either
+                debug!(error = &*failure.text, "a partition that is no longer read was not resumed");
+            }
         }
-        let outcome = self.reader.client().incremental_unassign(&list);
-        outcome.map_err(|failure| errors::error("no longer reading partitions", &failure))
+        let client = self.reader.client();
+        if client.incremental_unassign(&list).is_ok() {
+            return Ok(());
+        }
+        // Refused for one of them: the others go all the same, and one that is not there is gone already.
+        let alone = list.elements().map(|element| {
+            let mut one = PartitionList::with_capacity(1);
+            one.add(&element.topic, element.partition);
+            client.incremental_unassign(&one)
+        });
+        let failure = alone.filter_map(Result::err).fold(None, |first, failure| match failure.code {
+            Code::INVALID_ARG => first,
+            _ => first.or(Some(failure)),
+        });
+        failure.map_or(Ok(()), |failure| Err(errors::error("no longer reading partitions", &failure)))
+    }
+
+    /// Puts slots into the client's assignment: all of them or, with an error, none.
+    fn put_in(&self, slots: &[Slot]) -> Result<(), Failure> {
+        let mut list = PartitionList::with_capacity(slots.len());
+        let mut with_epoch = PartitionList::with_capacity(0);
+        for reading in slots.iter().filter_map(|slot| self.slots[usize::from(slot.0)].as_ref()) {
+            let (topic, offset) = (reading.place.topic.as_str(), reading.position.next_offset.0);
+            let epoch = reading.position.leader_epoch.map_or(-1, |epoch| epoch.0);
+            list.add_position(topic, reading.number, offset, epoch);
+            if reading.position.leader_epoch.is_some() {
+                with_epoch.add_position(topic, reading.number, offset, epoch);
+            }
+        }
+        let client = self.reader.client();
+        client.incremental_assign(&list)?;
+        if with_epoch.is_empty() {
+            return Ok(());
+        }
+        // An assignment alone does not notice that the log was truncated below its position.
+        client.seek(&mut with_epoch).inspect_err(|_| drop(client.incremental_unassign(&list)))
+    }
+
+    /// As `put_in` for one slot, also if the client still has its partition from before.
+    fn put_in_alone(&self, slot: Slot) -> Result<(), Failure> {
+        self.put_in(&[slot]).or_else(|failure| {
+            let Some(reading) = &self.slots[usize::from(slot.0)] else { return Ok(()) };
+            let mut list = PartitionList::with_capacity(1);
+            list.add(reading.place.topic.as_str(), reading.number);
+            self.reader.client().incremental_unassign(&list).map_err(|_| failure)?;
+            self.put_in(&[slot])
+        })
     }
 
     #[inline]
@@ -132,6 +190,7 @@ impl LibrdkafkaSource {
         let slot = self.slot_of_name(&place.topic, place.partition)?;
         let reading = self.slots[usize::from(slot.0)].as_mut().expect("a slot that is found by name is assigned");
         if failure.code == Code::PARTITION_EOF {
+            assert!(place.offset >= 0, "{} ends at {}", reading.place, place.offset);
             reading.is_confirmed = true;
             reading.position.next_offset = NextOffset(place.offset);
             return Some(Polled::End { slot, position: NextOffset(place.offset) });
@@ -184,16 +243,18 @@ impl Source for LibrdkafkaSource {
     fn assign(&mut self, assignments: &[(Slot, TopicPartition, Position)]) -> Result<(), Error> {
         self.topics.learn(self.reader.client(), assignments.iter().map(|(_, place, _)| place));
         let slots: Vec<Slot> = assignments.iter().map(|(slot, ..)| *slot).collect();
-        self.take_out(&slots)?;
-        let mut list = PartitionList::with_capacity(assignments.len());
-        let mut with_epoch = PartitionList::with_capacity(0);
+        if let Err(error) = self.take_out(&slots) {
+            debug!(%error, "partitions that are read anew stay assigned");
+        }
+        let mut taken = Vec::with_capacity(slots.len());
         for (slot, place, position) in assignments {
-            let number = clients::partition_number(place)?;
-            let (topic, offset) = (place.topic.as_str(), position.next_offset.0);
-            list.add_position(topic, number, offset, position.leader_epoch.map_or(-1, |epoch| epoch.0));
-            if let Some(epoch) = position.leader_epoch {
-                with_epoch.add_position(topic, number, offset, epoch.0);
-            }
+            let number = match clients::partition_number(place) {
+                Ok(number) => number,
+                Err(error) => {
+                    self.refused.push((*slot, error));
+                    continue;
+                }
+            };
             let other = self.slot_of.insert(place.clone(), *slot);
             assert_eq!(other, None, "{place} is assigned to another slot already");
             let index = usize::from(slot.0);
@@ -203,24 +264,21 @@ impl Source for LibrdkafkaSource {
             self.topics.watch(*slot, place);
             let (place, position) = (place.clone(), *position);
             self.slots[index] = Some(Reading { place, number, position, is_confirmed: false, is_paused: false });
+            taken.push(*slot);
         }
         self.forget_origins();
-        let client = self.reader.client();
-        let mut outcome = client.incremental_assign(&list);
-        if outcome.is_ok() && !with_epoch.is_empty() {
-            // An assignment alone does not notice that the log was truncated below its position.
-            outcome = client.seek(&mut with_epoch);
+        if self.put_in(&taken).is_ok() {
+            return Ok(());
         }
-        outcome.map_err(|failure| {
-            // None of them is in the client's assignment, or the client is of no use.
-            self.topics.forget(&slots);
-            for slot in slots {
-                if let Some(reading) = self.slots[usize::from(slot.0)].take() {
-                    self.slot_of.remove(&reading.place);
-                }
+        // Refused for one of them: the others are read all the same.
+        for slot in taken {
+            if let Err(failure) = self.put_in_alone(slot) {
+                self.forget(slot);
+                self.topics.forget(slice::from_ref(&slot));
+                self.refused.push((slot, errors::error("starting to read a partition", &failure)));
             }
-            errors::error("starting to read partitions", &failure)
-        })
+        }
+        Ok(())
     }
 
     fn unassign(&mut self, slots: &[Slot]) -> Result<(), Error> {
@@ -244,6 +302,9 @@ impl Source for LibrdkafkaSource {
             && let Some((slot, failure)) = self.topics.given_up(self.reader.client())
         {
             return self.fail(slot, &failure);
+        }
+        if let Some((slot, error)) = self.refused.pop() {
+            return Some(Polled::Failed { slot: Some(slot), error });
         }
         let mut wait = wait;
         let slot = loop {
@@ -277,5 +338,75 @@ impl Source for LibrdkafkaSource {
                 Position { next_offset: NextOffset::after(record.offset), leader_epoch: record.leader_epoch };
         }
         Some(Polled::Record { slot, record })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::config::ClusterConfig;
+    use common::ids::ClusterName;
+
+    use super::*;
+    use crate::clients::Clients;
+    use crate::source::SourceBounds;
+
+    /// Of a cluster that is not there, since this is about the client alone.
+    fn source() -> LibrdkafkaSource {
+        let properties = [("bootstrap.servers", "127.0.0.1:1")].into_iter().collect();
+        let cluster = ClusterConfig { name: ClusterName::new("nowhere").unwrap(), properties };
+        clients::LibrdkafkaClients.source(&cluster, SourceBounds { queued_bytes: 1 << 20 }).unwrap()
+    }
+
+    fn at(slot: u16, partition: u32, offset: i64) -> (Slot, TopicPartition, Position) {
+        let place = TopicPartition::new(TopicName::new("t").unwrap(), Partition(partition));
+        (Slot(slot), place, Position::at(NextOffset(offset)))
+    }
+
+    fn list(partition: i32) -> PartitionList {
+        let mut list = PartitionList::with_capacity(1);
+        list.add("t", partition);
+        list
+    }
+
+    /// The slots that are read, and those that failed.
+    fn told(source: &mut LibrdkafkaSource) -> (Vec<u16>, Vec<(u16, ErrorKind)>) {
+        let mut failed = Vec::new();
+        while let Some(polled) = source.poll(Duration::ZERO) {
+            match polled {
+                Polled::Failed { slot: Some(slot), error } => failed.push((slot.0, error.kind)),
+                Polled::Failed { slot: None, .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        failed.sort_by_key(|(slot, _)| *slot);
+        let mut read: Vec<u16> = source.slot_of.values().map(|slot| slot.0).collect();
+        read.sort_unstable();
+        (read, failed)
+    }
+
+    #[test]
+    fn a_partition_that_is_refused_fails_alone() {
+        let mut source = source();
+        source.assign(&[at(0, 0, 0), at(1, u32::MAX, 0), at(2, 2, -5), at(3, 3, 0)]).unwrap();
+        let refused = vec![(1, ErrorKind::UnknownTopic), (2, ErrorKind::Config)];
+        assert_eq!(told(&mut source), (vec![0, 3], refused));
+        source.assign(&[at(1, 1, 0), at(2, 2, 0)]).unwrap();
+        assert_eq!(told(&mut source), (vec![0, 1, 2, 3], vec![]));
+    }
+
+    #[test]
+    fn what_the_client_lost_or_kept_is_taken_out_and_read_anew() {
+        let mut source = source();
+        source.assign(&[at(0, 0, 0), at(1, 1, 0)]).unwrap();
+        source.pause(Slot(1)).unwrap();
+        source.reader.client().incremental_unassign(&list(0)).unwrap();
+        source.unassign(&[Slot(0), Slot(1)]).unwrap();
+        assert_eq!(told(&mut source), (vec![], vec![]));
+        source.reader.client().incremental_assign(&list(0)).unwrap();
+        source.assign(&[at(0, 0, 0), at(1, 1, 0)]).unwrap();
+        assert_eq!(told(&mut source), (vec![0, 1], vec![]));
+        source.reader.client().incremental_unassign(&list(1)).unwrap();
+        source.assign(&[at(0, 1, 0), at(1, 0, 0)]).unwrap();
+        assert_eq!(told(&mut source), (vec![0, 1], vec![]));
     }
 }
