@@ -116,12 +116,15 @@ impl Admin {
     }
 
     /// The first and the end offset of a partition: the last stable one, or the high watermark when `uncommitted`.
-    /// Waits while a topic just made has no leader yet.
+    /// Waits while the partition has no leader.
     pub fn offsets(&self, topic: &str, partition: i32, uncommitted: bool) -> (i64, i64) {
         let level = if uncommitted { "read_uncommitted" } else { "read_committed" };
-        let client: BaseConsumer =
-            client_config(&self.bootstrap).set("isolation.level", level).create().expect("create a consumer");
-        let fetch = || client.fetch_watermarks(topic, partition, CALL_DEADLINE);
+        // A client anew each time: one that saw a partition without a leader believes it for long.
+        let fetch = || {
+            let mut config = client_config(&self.bootstrap);
+            let client: BaseConsumer = config.set("isolation.level", level).create().expect("create a consumer");
+            client.fetch_watermarks(topic, partition, CALL_DEADLINE)
+        };
         wait::until_or_none(CALL_DEADLINE, || fetch().ok()).unwrap_or_else(|| fetch().expect("fetch watermarks"))
     }
 
