@@ -93,11 +93,11 @@ impl LibrdkafkaSource {
         self.forget_origins();
         self.topics.forget(slots);
         // The client remembers over assignments that a partition is paused.
-        if !paused.is_empty() {
-            if let Err(failure) = self.reader.client().resume(&mut paused) {
-                // one that the client does not know, so that it does not remember it as paused either
-                debug!(error = &*failure.text, "a partition that is no longer read was not resumed");
-            }
+        if !paused.is_empty()
+            && let Err(failure) = self.reader.client().resume(&mut paused)
+        {
+            // one that the client does not know, so that it does not remember it as paused either
+            debug!(error = &*failure.text, "a partition that is no longer read was not resumed");
         }
         let client = self.reader.client();
         if client.incremental_unassign(&list).is_ok() {
