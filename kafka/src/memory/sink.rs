@@ -5,6 +5,10 @@
 //!              |                    |
 //!              +------- fatal, purged -------> delivered as failed, written or not
 //! ```
+//!
+//! Nothing is written behind a refused record, except while the partition has nothing of this sink: a broker takes
+//! whichever sequence number of an idempotent producer comes first (`ProducerAppendInfo.checkSequence`), so what was in
+//! flight behind a refused beginning may be written without it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -33,6 +37,8 @@ pub struct MemorySink {
 struct Line {
     queued: VecDeque<Pending>,
     written: VecDeque<Pending>,
+    /// Whether a record of this sink was ever written, so that the broker knows which one comes next.
+    has_begun: bool,
 }
 
 /// A record on its way, under its source offset.
@@ -82,6 +88,7 @@ impl MemorySink {
                     break;
                 }
             }
+            line.write_behind(state, guilty, 0);
         }
         let lines = std::mem::take(&mut self.lines);
         for (target, mut line) in lines {
@@ -110,17 +117,41 @@ impl Line {
                 break;
             }
             state.write(target, &pending.record.as_record())?;
+            self.has_begun = true;
             self.written.extend(self.queued.pop_front());
         }
         Ok(())
     }
 
+    /// Writes what was in flight behind refused records, the first `refused` ones of the queue, if the broker can't know
+    /// that they are missing. All of it stays queued: it fails, whatever became of it.
+    fn write_behind(&mut self, state: &mut State, target: &TopicPartition, refused: usize) {
+        if self.has_begun {
+            return;
+        }
+        for pending in self.queued.iter().skip(refused) {
+            if !state.dice.hits(state.faults.late_write) {
+                break;
+            }
+            match state.write(target, &pending.record.as_record()) {
+                Ok(()) => self.has_begun = true,
+                Err(_) if self.has_begun => break,
+                Err(_) => {}
+            }
+        }
+    }
+
     /// Writes what was in flight when the sink ended: requests cannot be called back.
     fn write_late(&mut self, state: &mut State, target: &TopicPartition) {
         while let Some(pending) = self.queued.front() {
-            if !state.dice.hits(state.faults.late_write) || state.write(target, &pending.record.as_record()).is_err() {
+            if !state.dice.hits(state.faults.late_write) {
                 break;
             }
+            if state.write(target, &pending.record.as_record()).is_err() {
+                self.write_behind(state, target, 1);
+                break;
+            }
+            self.has_begun = true;
             self.written.extend(self.queued.pop_front());
         }
     }

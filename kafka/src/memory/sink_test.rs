@@ -106,6 +106,27 @@ fn a_refused_record_ends_the_sink_and_nothing_after_it_is_written() {
 }
 
 #[test]
+fn what_was_in_flight_behind_a_refused_beginning_is_written_without_it() {
+    for (begun, expected) in [(false, vec![11, 12]), (true, vec![9])] {
+        let cluster = cluster(1);
+        cluster.set_faults(Faults { late_write: 1000, ..Faults::none() });
+        let mut sink = sink(&cluster, 1);
+        if begun {
+            produce(&mut sink, 0, 9).unwrap();
+            assert_eq!(serve(&mut sink), [(0, 9, Ok(()))]);
+        }
+        cluster.refuse_record("t", 0, 10, ErrorKind::RecordTooLarge);
+        for offset in 10..13 {
+            produce(&mut sink, 0, offset).unwrap();
+        }
+        let purged = Err(ErrorKind::Purged);
+        let told = [(0, 10, Err(ErrorKind::RecordTooLarge)), (0, 11, purged), (0, 12, purged)];
+        assert_eq!(serve(&mut sink), told);
+        assert_eq!(written(&cluster, 0), expected, "begun: {begun}");
+    }
+}
+
+#[test]
 fn the_targets_own_rules_refuse_records() {
     let cases: &[(&str, &str, ErrorKind)] = &[("max.message.bytes", "70", ErrorKind::RecordTooLarge)];
     for (key, value, kind) in cases {
@@ -169,7 +190,9 @@ fn rough_run(seed: u64) -> (Vec<Told>, Vec<Vec<i64>>) {
                 break;
             }
         }
-        deliveries.extend(serve(&mut sink));
+        if offset % 4 == 3 {
+            deliveries.extend(serve(&mut sink));
+        }
     }
     while sink.outstanding() > 0 {
         deliveries.extend(serve(&mut sink));
@@ -178,8 +201,8 @@ fn rough_run(seed: u64) -> (Vec<Told>, Vec<Vec<i64>>) {
 }
 
 #[test]
-fn under_faults_order_is_kept_and_no_log_has_a_gap() {
-    let (mut fatal, mut unacknowledged, mut unwritten) = (0, 0, 0);
+fn under_faults_order_is_kept_and_no_log_has_a_gap_but_at_its_beginning() {
+    let (mut fatal, mut unacknowledged, mut unwritten, mut beheaded) = (0, 0, 0, 0);
     for seed in 0..300 {
         let (deliveries, logs) = rough_run(seed);
         assert_eq!(rough_run(seed), (deliveries.clone(), logs.clone()), "seed {seed} repeats itself");
@@ -191,13 +214,19 @@ fn under_faults_order_is_kept_and_no_log_has_a_gap() {
         for (slot, log) in logs.iter().enumerate() {
             let told = &delivered[&(slot as u16)];
             assert!(told.iter().map(|(offset, _)| *offset).eq(0..told.len() as i64), "seed {seed}: in order, once");
-            assert!(log.iter().copied().eq(0..log.len() as i64), "seed {seed}: a gap in {log:?}");
             let acknowledged = told.iter().filter(|(_, is_ok)| *is_ok).count();
+            let begin = log.first().copied().unwrap_or(0);
+            assert!(log.iter().copied().eq(begin..begin + log.len() as i64), "seed {seed}: a gap in {log:?}");
+            if begin > 0 {
+                assert_eq!(acknowledged, 0, "seed {seed}: {begin} is the first");
+                beheaded += 1;
+            }
             assert!(told.iter().take(acknowledged).all(|(_, is_ok)| *is_ok), "seed {seed}: one prefix");
             assert!(acknowledged <= log.len(), "seed {seed}: acknowledged but not written");
             unacknowledged += log.len() - acknowledged;
             unwritten += told.len() - log.len();
         }
     }
-    assert!(fatal > 100 && unacknowledged > 100 && unwritten > 100, "{fatal} {unacknowledged} {unwritten}");
+    let counts = [fatal, unacknowledged, unwritten, beheaded];
+    assert!(counts.iter().zip([100, 100, 100, 5]).all(|(count, least)| *count > least), "{counts:?}");
 }
