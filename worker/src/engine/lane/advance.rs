@@ -19,6 +19,8 @@ use crate::engine::limits::{Limits, RecordShape};
 const SINK_BACK_OFF_MIN: Duration = Duration::from_millis(50);
 /// The longest such wait.
 const SINK_BACK_OFF_MAX: Duration = Duration::from_secs(5);
+/// How long the last answers of a broken sink are waited for: each that arrives is a record that need not come twice.
+const LAST_ANSWERS_MAX: Duration = Duration::from_secs(1);
 /// The smallest batch, however small a topic's limit is: an empty batch with its header is 61 bytes.
 const BATCH_BYTES_MIN: usize = 256;
 
@@ -26,8 +28,8 @@ impl Lane {
     /// Moves each partition on that can move. Does nothing while nothing happened.
     pub(super) fn advance(&mut self, now: Now, source: &mut impl Source, sink: &mut impl Sink) {
         let stopping = self.partitions.iter().flatten().any(|partition| partition.stop_by.is_some());
-        let narrowing = matches!(self.sink, SinkState::Narrowing { .. });
-        if !std::mem::take(&mut self.attention) && !stopping && !narrowing {
+        let waiting = self.sink != SinkState::Working;
+        if !std::mem::take(&mut self.attention) && !stopping && !waiting {
             return;
         }
         let mut reads = Vec::new();
@@ -89,16 +91,17 @@ impl Lane {
         }
         let narrowing_too_long = match self.sink {
             SinkState::Narrowing { since } => now.instant.saturating_duration_since(since) > STALL_MAX,
-            SinkState::Working | SinkState::Broken => false,
+            SinkState::Working | SinkState::Broken { .. } => false,
         };
         if narrowing_too_long {
             tracing::info!("a topic takes smaller batches, and what is in flight does not arrive: it is thrown away");
-            self.break_sink(source, sink);
+            self.break_sink(now, source);
         }
-        if overdue && self.sink != SinkState::Broken {
+        if overdue && !matches!(self.sink, SinkState::Broken { .. }) {
             tracing::warn!("the deadline of a release passed, records in flight are thrown away");
-            self.break_sink(source, sink);
+            self.break_sink(now, source);
         }
+        self.purge_broken_sink(overdue || narrowing_too_long, now, sink);
     }
 
     /// Assigns partitions at the source, all in one call.
@@ -149,8 +152,11 @@ impl Lane {
     ) {
         self.unread(slot, source);
         let partition = self.partition_mut(slot);
-        if matches!(partition.stage, Stage::Released) {
-            return;
+        match &partition.stage {
+            Stage::Released => return,
+            // Neighbours of one topic fail together, and each blames them all.
+            Stage::Held(held) if held.since == now.instant && held.reason.kind() == reason.kind() => return,
+            _ => {}
         }
         let limits = partition.limits;
         let attempts = partition.attempts;
@@ -177,15 +183,25 @@ impl Lane {
         self.attention = true;
     }
 
-    /// The sink is of no more use: everything outstanding is thrown away, and what was read is read again.
-    pub(super) fn break_sink(&mut self, source: &mut impl Source, sink: &mut impl Sink) {
-        if self.sink == SinkState::Broken {
+    /// The sink is of no more use: what it has not sent is thrown away, and what was read is read again.
+    pub(super) fn break_sink(&mut self, now: Now, source: &mut impl Source) {
+        if matches!(self.sink, SinkState::Broken { .. }) {
             return;
         }
-        self.sink = SinkState::Broken;
+        self.sink = SinkState::Broken { purge_at: Some(now.instant + LAST_ANSWERS_MAX) };
         self.sink_failures += 1;
-        sink.purge();
+        self.attention = true;
         self.rewind_all(source);
+    }
+
+    /// Throws away what a broken sink has outstanding, once it is due.
+    fn purge_broken_sink(&mut self, overdue: bool, now: Now, sink: &mut impl Sink) {
+        if let SinkState::Broken { purge_at: Some(due) } = self.sink
+            && (overdue || now.instant >= due)
+        {
+            sink.purge();
+            self.sink = SinkState::Broken { purge_at: None };
+        }
     }
 
     /// A topic takes smaller batches than the sink makes: finish what is in flight, then take another sink.

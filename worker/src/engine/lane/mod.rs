@@ -150,8 +150,10 @@ enum SinkState {
     Narrowing {
         since: Instant,
     },
-    /// It failed: everything outstanding is being thrown away.
-    Broken,
+    /// It failed: nothing more is sent, the last answers come in. What has none by `purge_at` is thrown away.
+    Broken {
+        purge_at: Option<Instant>,
+    },
 }
 
 /// What follows from a polled record, once it is no longer borrowed.
@@ -230,11 +232,11 @@ impl Lane {
         self.ask(now, ledger);
         match self.sink {
             SinkState::Working => self.copy(now, patience, source, sink),
-            SinkState::Narrowing { .. } | SinkState::Broken if sink.outstanding() == 0 => {
+            SinkState::Narrowing { .. } | SinkState::Broken { .. } if sink.outstanding() == 0 => {
                 self.rewind_all(source);
                 Wait::Sink { batch_bytes: self.narrowest_batch(), back_off: self.sink_back_off() }
             }
-            SinkState::Narrowing { .. } | SinkState::Broken => Wait::Deliveries(Duration::from_millis(1)),
+            SinkState::Narrowing { .. } | SinkState::Broken { .. } => Wait::Deliveries(Duration::from_millis(1)),
         }
     }
 
@@ -294,7 +296,7 @@ impl Lane {
                 Verdict::Lost(slot, lost) => self.rewind(slot, Some(lost), source),
                 Verdict::TopicFailed(slot, reason) => self.hold(slot, reason, None, now, source),
                 Verdict::SinkBroken => {
-                    self.break_sink(source, sink);
+                    self.break_sink(now, source);
                     return Wait::Ready;
                 }
             }

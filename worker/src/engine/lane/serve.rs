@@ -43,7 +43,7 @@ impl Lane {
         }
         self.deliveries = deliveries;
         if failed {
-            self.break_sink(source, sink);
+            self.break_sink(now, source);
         }
         for (slot, reason) in guilty {
             self.blame(slot, reason, now, source);
