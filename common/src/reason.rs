@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Epoch, SessionId, TopicId};
+use crate::ids::{Epoch, SessionId, TopicId, TopicName};
 use crate::offsets::NextOffset;
 
 /// Which of the two clusters of a route.
@@ -112,6 +112,8 @@ pub enum Reason {
     GroupHasMembers,
     /// The target topic has fewer partitions than the source.
     TooFewPartitions {
+        /// The target topic.
+        topic: TopicName,
         /// What the source has.
         source: u32,
         /// What the target has.
@@ -255,10 +257,10 @@ impl fmt::Display for Reason {
             Self::GroupHasMembers => {
                 f.write_str("the consumer group has members, so its offsets can't be stored; stop them")
             }
-            Self::TooFewPartitions { source, target } => write!(
+            Self::TooFewPartitions { topic, source, target } => write!(
                 f,
-                "the target topic has {target} partitions, the source {source}; add them with kafka-topics \
-                 --bootstrap-server TARGET --alter --topic TOPIC --partitions {source}"
+                "the target topic's partitions are {target}, the source's {source}; add them with kafka-topics \
+                 --bootstrap-server TARGET --alter --topic {topic} --partitions {source}"
             ),
             Self::Unreachable { side, error } => write!(f, "the {side} cluster does not answer: {error}"),
             Self::Waiting { text } => f.write_str(text),

@@ -171,7 +171,7 @@ async fn check_room(
         .into_iter()
         .map(|(topic, count, target_count)| {
             format!(
-                "\n  topic {topic} has {target_count} partitions, the source {count}:\n    kafka-topics \
+                "\n  topic {topic}: partitions on the target {target_count}, on the source {count}\n    kafka-topics \
                  --bootstrap-server {} --alter --topic {topic} --partitions {count}",
                 target.bootstrap
             )

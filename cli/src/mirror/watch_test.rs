@@ -40,6 +40,10 @@ fn too_large() -> Phase {
     Phase::Held(Reason::RecordTooLarge { offset: 3, size: 10, limit: 5 })
 }
 
+fn too_few(source: u32) -> Reason {
+    Reason::TooFewPartitions { topic: partition(0).topic, source, target: 1 }
+}
+
 #[test]
 fn it_is_done_when_each_stored_offset_has_reached_its_end() {
     let now = Instant::now();
@@ -93,7 +97,7 @@ fn a_topic_that_waits_counts_as_standing_still() {
     let start = Instant::now();
     let mut watch = until(&[5]);
     let mut view = View { looked: true, ..View::default() };
-    view.waiting.insert(partition(0).topic, Reason::TooFewPartitions { source: 4, target: 1 });
+    view.waiting.insert(partition(0).topic, too_few(4));
     assert_eq!(watch.judge(&view, start), Verdict::GoOn);
     assert!(matches!(watch.judge(&view, start + HELD_PATIENCE), Verdict::Stop(_)));
 }
@@ -103,11 +107,11 @@ fn partitions_the_target_has_no_room_for_are_named_and_their_neighbours_are_not(
     let start = Instant::now();
     let mut watch = until(&[5, 5]);
     let mut view = view(vec![at(5, Phase::Copying)]);
-    view.beyond.insert(partition(0).topic, Reason::TooFewPartitions { source: 2, target: 1 });
+    view.beyond.insert(partition(0).topic, too_few(2));
     assert_eq!(watch.judge(&view, start), Verdict::GoOn);
     let Verdict::Stop(failure) = watch.judge(&view, start + HELD_PATIENCE) else { panic!("still going on") };
     assert!(
-        failure.text.contains("t/1: the target topic has 1 partitions") && !failure.text.contains("t/0"),
+        failure.text.contains("t/1: the target topic's partitions are 1") && !failure.text.contains("t/0"),
         "{failure}"
     );
 }

@@ -21,7 +21,7 @@ fn a_target_with_fewer_partitions_is_a_conflict_and_the_line_that_mends_it_mends
     let line = format!("kafka-topics --bootstrap-server {} --alter --topic narrow --partitions 4", target.bootstrap());
     for flags in [&[][..], &["--until-end"]] {
         let mirror = mirror.clone().flags(flags.iter().copied());
-        assert_refused(mirror.start(), CONFLICT, &["narrow has 1 partition", "the source 4", &line]);
+        assert_refused(mirror.start(), CONFLICT, &["narrow: partitions on the target 1", "on the source 4", &line]);
     }
     assert_eq!((at_target.offsets("narrow", 0, true), at_target.partitions("narrow-fits")), ((0, 0), 0), "not copied");
     assert!(at_source.committed("narrow", "narrow").is_empty(), "nothing is stored");

@@ -126,7 +126,8 @@ pub fn copy_what_fits(sight: &Sight<'_>, beyond: Reason) -> Decision {
 /// The target has too few partitions.
 pub fn too_few(sight: &Sight<'_>) -> Reason {
     let target = sight.target.map_or(0, |target| target.partitions);
-    Reason::TooFewPartitions { source: sight.source.partitions, target }
+    let topic = sight.target_name.clone();
+    Reason::TooFewPartitions { topic, source: sight.source.partitions, target }
 }
 
 /// The target topic can't be created: with the line that does it.

@@ -87,8 +87,8 @@ async fn a_target_with_too_few_partitions_waits_with_the_line_that_mends_it() {
     fleet.until_all_assigned(1).await;
     assert!(fleet.handle.topics_ready(), "what waits with a reason holds nothing up");
     let TopicState::Waiting(reason) = fleet.topic_state("a") else { panic!("{:?}", fleet.topic_state("a")) };
-    assert_eq!(reason, Reason::TooFewPartitions { source: 4, target: 1 });
-    assert!(reason.to_string().contains("--alter --topic TOPIC --partitions 4"), "{reason}");
+    assert_eq!(reason, Reason::TooFewPartitions { topic: topic("a"), source: 4, target: 1 });
+    assert!(reason.to_string().contains("--alter --topic a --partitions 4"), "{reason}");
     fleet.target.grow_topic("a", 4);
     fleet.until_all_assigned(5).await;
     assert_eq!(fleet.topic_state("a"), TopicState::Active);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::ids::{TopicId, TopicName};
+use common::ids::{TopicId, TopicName, TopicPartition};
 use common::offsets::{NextOffset, Position, StartPosition};
 use common::reason::{Reason, Side};
 use kafka::admin::{ClusterAdmin, OffsetQuery, TopicDescription};
@@ -35,7 +35,7 @@ impl Keeper {
             ];
             for (side, description, expected) in looks {
                 let verdict = match description {
-                    Ok(found) => obstacle(side, found, expected, case.source.partition.0).map(Verdict::Obstacle),
+                    Ok(found) => obstacle(side, found, expected, &grant.target()).map(Verdict::Obstacle),
                     Err(error) => Some(match error.kind {
                         ErrorKind::UnknownTopic => Verdict::Obstacle(Reason::TopicMissing { side }),
                         ErrorKind::TopicDenied => Verdict::Obstacle(Reason::Denied { side }),
@@ -168,15 +168,17 @@ fn query_of(start: StartPosition) -> OffsetQuery {
     }
 }
 
-/// What is wrong with a topic that exists.
-fn obstacle(side: Side, found: &TopicDescription, expected: TopicId, partition: u32) -> Option<Reason> {
+/// What is wrong with a topic that exists. `target` is the partition to write, which has the number of the one to read.
+fn obstacle(side: Side, found: &TopicDescription, expected: TopicId, target: &TopicPartition) -> Option<Reason> {
     if expected.contradicts(found.id) {
         return Some(Reason::TopicRecreated { side, expected, found: found.id });
     }
-    if partition >= found.partitions {
+    let needed = target.partition.0 + 1;
+    if needed > found.partitions {
+        let topic = target.topic.clone();
         return Some(match side {
             Side::Source => Reason::TopicMissing { side },
-            Side::Target => Reason::TooFewPartitions { source: partition + 1, target: found.partitions },
+            Side::Target => Reason::TooFewPartitions { topic, source: needed, target: found.partitions },
         });
     }
     let allowed = match side {
