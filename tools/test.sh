@@ -31,7 +31,8 @@ for path in tests/tests/*.rs; do
   name=$(basename "$path" .rs)
   [ "$name" = tidy ] && continue
   section "real Kafka: $name"
-  cargo test "${selection[@]}" -q --test "$name"
+  # Figures are part of the result.
+  cargo test "${selection[@]}" -q --test "$name" -- --show-output
 done
 
 printf '\n=== all tests passed in %d s\n' "$((SECONDS - started))"

@@ -13,6 +13,7 @@
 pub mod crash_point;
 pub mod engine;
 pub mod metrics;
+mod say;
 pub mod session;
 pub mod supervisor;
 

@@ -16,6 +16,7 @@ use common::reason::Reason;
 use tokio::time::Instant;
 
 use crate::engine::{Engine, Status};
+use crate::say::say;
 use crate::supervisor::plan::{RunningState, WorkPlan};
 
 /// How long a partition may take to finish what is in flight when it is released.
@@ -75,7 +76,9 @@ impl<E: Engine> Supervisor<E> {
             .collect();
         let plan = WorkPlan::build(&running, &self.wanted);
         if !plan.is_empty() && self.failed.is_empty() {
-            tracing::info!(revision = %self.applied.revision, "{plan}");
+            let (starts, stops, keeps) = (plan.starts.len(), plan.stops.len(), plan.keeps);
+            tracing::info!(revision = %self.applied.revision, starts, stops, keeps, "plan");
+            tracing::debug!(revision = %self.applied.revision, "{plan}");
         }
         for (partition, _) in plan.stops {
             self.engine.stop(&partition, now + RELEASE_TIMEOUT);
@@ -125,7 +128,7 @@ impl<E: Engine> Supervisor<E> {
             (None, None) => Err("the snapshot does not describe its route".to_owned()),
         };
         let text = outcome.err()?;
-        tracing::error!(%partition, %epoch, error = text, "partition can't be started, trying again");
+        say!(error, partition, epoch, error = text, "partition can't be started, trying again");
         let phase = Phase::Held(Reason::Waiting { text: text.clone() });
         self.failed.insert(partition.clone(), Running { partition, epoch, phase });
         Some(text)

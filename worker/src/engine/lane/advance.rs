@@ -14,6 +14,7 @@ use crate::engine::lane::hold::Hold;
 use crate::engine::lane::partition::{LanePartition, Lost, Stage};
 use crate::engine::lane::{Lane, Now, STALL_MAX, SinkState};
 use crate::engine::limits::{Limits, RecordShape};
+use crate::say::say;
 
 /// The wait before another sink is made after one broke without a single arrival, doubled each time.
 const SINK_BACK_OFF_MIN: Duration = Duration::from_millis(50);
@@ -63,7 +64,8 @@ impl Lane {
                     crash_point::pass("in-release");
                     urgent = true;
                     if now.instant >= by && !self.questions.is_open() {
-                        tracing::warn!(partition = %partition.grant.partition, "released without storing its last offset");
+                        let grant = &partition.grant;
+                        say!(warn, grant.partition, grant.epoch, "released without storing its last offset");
                         partition.stage = Stage::Released;
                         self.attention = true;
                     }
@@ -78,7 +80,8 @@ impl Lane {
                             reads.push((slot, partition.grant.partition.source(), partition.flight.rewind()));
                         }
                         Err(error) => {
-                            tracing::warn!(partition = %partition.grant.partition, %error, "target can't be opened");
+                            let grant = &partition.grant;
+                            say!(warn, grant.partition, grant.epoch, %error, "target can't be opened");
                         }
                     }
                 }
@@ -160,14 +163,7 @@ impl Lane {
         }
         let limits = partition.limits;
         let attempts = partition.attempts;
-        tracing::warn!(
-            route = %partition.grant.partition.route,
-            topic = %partition.grant.partition.topic,
-            partition = %partition.grant.partition.partition,
-            epoch = %partition.grant.epoch,
-            %reason,
-            "partition stands still"
-        );
+        say!(warn, partition.grant.partition, partition.grant.epoch, %reason, "partition stands still");
         partition.hold(Hold { reason, since: now.instant, record, limits, attempts });
         self.changed = true;
         self.attention = true;
@@ -255,7 +251,8 @@ impl Lane {
                 self.kept_back_bytes -= partition.flight.bytes();
                 source.resume(slot)
             } else if full && someone_moves && !partition.kept_back && stalled(partition) {
-                tracing::info!(partition = %partition.grant.partition, "kept back: the target takes none of its records");
+                let grant = &partition.grant;
+                say!(info, grant.partition, grant.epoch, "kept back: the target takes none of its records");
                 partition.kept_back = true;
                 self.kept_back_bytes += partition.flight.bytes();
                 source.pause(slot)

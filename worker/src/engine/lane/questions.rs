@@ -13,6 +13,7 @@ use crate::engine::lane::partition::{LanePartition, Lost, Stage};
 use crate::engine::lane::{Lane, Now};
 use crate::engine::ledger::{Answer, Ask, Ledger, Question, Verdict};
 use crate::engine::limits::Limits;
+use crate::say::say;
 
 /// How soon a claim is asked again that was not answered, and a last floor that could not be stored.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -127,7 +128,8 @@ impl Lane {
             Verdict::Obstacle(reason) => self.obstacle(slot, reason, now, source),
             Verdict::Unanswered(reason) => {
                 if partition.unanswered.is_none() {
-                    tracing::warn!(partition = %partition.grant.partition, %reason, "offset not stored, asking again");
+                    let grant = &partition.grant;
+                    say!(warn, grant.partition, grant.epoch, %reason, "offset not stored, asking again");
                     partition.unanswered = Some((now.instant, reason));
                 }
                 self.ask_soon(now.instant + ASK_AGAIN);
@@ -153,7 +155,8 @@ impl Lane {
         }
         match &partition.stage {
             Stage::Held(hold) if asked >= hold.since && hold.mended(&partition.limits, now.instant, now.wall_ms) => {
-                tracing::info!(partition = %partition.grant.partition, reason = %hold.reason, "goes on");
+                let grant = &partition.grant;
+                say!(info, grant.partition, grant.epoch, reason = %hold.reason, "goes on");
                 partition.stage = Stage::Rewinding { lost: None };
                 self.changed = true;
             }
@@ -181,7 +184,7 @@ impl Lane {
         let partition = self.partition_mut(slot);
         let heals = reason.heals();
         if !matches!(&partition.stage, Stage::Claiming(Some(known)) if *known == reason) {
-            tracing::warn!(partition = %partition.grant.partition, epoch = %partition.grant.epoch, %reason, "waits");
+            say!(warn, partition.grant.partition, partition.grant.epoch, %reason, "waits");
             self.changed = true;
         }
         let partition = self.partition_mut(slot);
