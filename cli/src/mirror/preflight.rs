@@ -20,7 +20,7 @@ use super::args::MirrorArgs;
 use super::config::MirrorConfig;
 use super::peer::{Peer, RETRY_INTERVAL};
 use super::same_cluster;
-use super::watch::MEMBERS_PATIENCE;
+use super::watch::{MEMBERS_PATIENCE, NO_END};
 use crate::failure::Failure;
 use crate::output;
 
@@ -29,10 +29,6 @@ const MEMBERS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long an end that can't be read at once is asked for again.
 const ENDS_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Where a partition ends whose end can't be read: it is never reached, so the partition is named when all others are
-/// done.
-const NO_END: NextOffset = NextOffset(i64::MAX);
 
 /// What was found at the start.
 pub struct Found {

@@ -15,6 +15,10 @@ use crate::failure::Failure;
 /// How long partitions that stand still may keep a mirror with `--until-end` from ending once all others are done.
 pub const HELD_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where a partition ends whose end can't be read: it is never reached, so the partition is named when all others are
+/// done.
+pub const NO_END: NextOffset = NextOffset(i64::MAX);
+
 /// How long members of the consumer group are waited for.
 pub const MEMBERS_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -186,13 +190,15 @@ impl Watch {
             self.stood.clear();
         }
         let remaining = &self.remaining.0;
-        self.stood.extend(remaining.keys().filter(|partition| view.why_not(partition).is_some()).cloned());
+        let stands = |partition: &&TopicPartition| ends[*partition] == NO_END || view.why_not(partition).is_some();
+        self.stood.extend(remaining.keys().filter(stands).cloned());
         let since = self.remaining.1.unwrap_or(now);
         if self.stood.len() < remaining.len() || now - since < HELD_PATIENCE {
             return Verdict::GoOn;
         }
-        let reason =
-            |partition: &TopicPartition| view.why_not(partition).unwrap_or_else(|| "it stood still".to_owned());
+        let reason = |partition: &TopicPartition| {
+            view.why_not(partition).unwrap_or_else(|| "its end could not be read, or it stood still".to_owned())
+        };
         let lines: Vec<_> =
             remaining.keys().map(|partition| format!("\n  {partition}: {}", reason(partition))).collect();
         Verdict::Stop(Failure::failed(format!(

@@ -66,8 +66,9 @@ impl Board {
         for partition in released {
             entries.remove(partition);
         }
-        drop(entries);
+        // Together with their entries: whoever sees that a partition is gone must also see its release.
         self.released.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(released);
+        drop(entries);
         if changed {
             self.changed.notify_one();
         }

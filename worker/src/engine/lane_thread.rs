@@ -134,7 +134,8 @@ fn drive<C: Clients>(setup: LaneSetup<C>, commands: &Receiver<Command>) {
             Wait::Source(longest) => patience = longest,
             Wait::Deliveries(pause) => std::thread::sleep(pause),
             Wait::Sink { batch_bytes, back_off } => {
-                new_sink.get_or_insert((now.instant + back_off, batch_bytes));
+                let due = new_sink.map_or(now.instant + back_off, |(due, _)| due);
+                new_sink = Some((due, batch_bytes));
                 std::thread::sleep(Duration::from_millis(1));
             }
         }

@@ -122,7 +122,9 @@ impl Keeper {
         let began = Instant::now();
         let answers = self.source.offsets(&queries);
         let took = began.elapsed();
-        self.look_due = (took > SLOW_LOOK).then(|| now + took * SLOW_LOOK_REST);
+        if due {
+            self.look_due = (took > SLOW_LOOK).then(|| now + took * SLOW_LOOK_REST);
+        }
         match answers {
             Ok(answers) => {
                 let mut answers = answers.into_iter();

@@ -63,7 +63,8 @@ impl Lane {
                 (_, Some(by)) if partition.is_drained() => {
                     crash_point::pass("in-release");
                     urgent = true;
-                    if now.instant >= by && !self.questions.is_open() {
+                    // One attempt to store what arrived last is always made.
+                    if now.instant >= by && !self.questions.is_open() && partition.unanswered.is_some() {
                         let grant = &partition.grant;
                         say!(warn, grant.partition, grant.epoch, "released without storing its last offset");
                         partition.stage = Stage::Released;
@@ -136,6 +137,8 @@ impl Lane {
             return;
         }
         if std::mem::take(&mut partition.kept_back) {
+            self.kept_back -= 1;
+            let partition = self.partition_mut(slot);
             let bytes = partition.flight.bytes();
             self.kept_back_bytes -= bytes;
         }
@@ -232,7 +235,7 @@ impl Lane {
 
     /// Keeps partitions back that fill memory and get nothing through, and lets them go on once something arrived.
     pub(super) fn make_room(&mut self, now: Now, source: &mut impl Source) {
-        if self.has_room() && self.kept_back_bytes == 0 {
+        if self.has_room() && self.kept_back == 0 {
             return;
         }
         let stalled = |partition: &LanePartition| {
@@ -248,12 +251,14 @@ impl Lane {
             let slot = super::slot(index);
             let outcome = if partition.kept_back && !stalled(partition) {
                 partition.kept_back = false;
+                self.kept_back -= 1;
                 self.kept_back_bytes -= partition.flight.bytes();
                 source.resume(slot)
             } else if full && someone_moves && !partition.kept_back && stalled(partition) {
                 let grant = &partition.grant;
                 say!(info, grant.partition, grant.epoch, "kept back: the target takes none of its records");
                 partition.kept_back = true;
+                self.kept_back += 1;
                 self.kept_back_bytes += partition.flight.bytes();
                 source.pause(slot)
             } else {

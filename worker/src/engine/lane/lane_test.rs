@@ -299,3 +299,34 @@ fn a_seldom_commit_does_not_delay_what_is_noticed() {
     world.run_for(Duration::from_secs(3));
     assert!(matches!(world.held(0), Some(Reason::TopicRecreated { side: Side::Target, .. })), "{:?}", world.held(0));
 }
+
+#[test]
+fn a_partition_that_was_kept_back_goes_on_when_the_target_takes_its_records_again() {
+    let mut world = World::new(2);
+    world.target.stall_partition("t", 0);
+    fill(&world, 0, 0..2_000);
+    fill(&world, 1, 0..2_000);
+    world.start(2);
+    world.run_until("the neighbour is copied", |world| world.is_copied(1));
+    world.target.unstall_partition("t", 0);
+    world.run_until("it is copied, too", |world| world.is_copied(0));
+}
+
+#[test]
+fn members_in_the_group_hold_until_they_are_gone_however_seldom_offsets_are_stored() {
+    let mut world = World::new(1);
+    fill(&world, 0, 0..10);
+    world.start_with(1, LaneBounds { commit_interval: Duration::from_secs(10), ..BOUNDS });
+    world.run_for(Duration::from_secs(11));
+    let member = kafka::admin::GroupMember { member_id: "m".into(), client_id: "c".into(), host: "h".into() };
+    world.source.set_members(GROUP, vec![member]);
+    fill(&world, 0, 10..20);
+    world.run_until("it is held", |world| world.held(0).is_some());
+    let end = world.now + MINUTE;
+    while world.now < end {
+        world.step();
+        assert_eq!(world.held(0), Some(Reason::GroupHasMembers));
+    }
+    world.source.set_members(GROUP, Vec::new());
+    world.run_until("it is copied", |world| world.is_copied(0));
+}

@@ -135,6 +135,8 @@ pub struct Lane {
     /// Weights of all records in flight, and of those whose partitions are kept back at the source.
     in_flight_bytes: usize,
     kept_back_bytes: usize,
+    /// How many partitions are kept back.
+    kept_back: usize,
     questions: questions::Open,
     /// Set when a partition may be able to move on.
     attention: bool,
@@ -178,6 +180,7 @@ impl Lane {
             batch_bytes: bounds.batch_bytes,
             in_flight_bytes: 0,
             kept_back_bytes: 0,
+            kept_back: 0,
             questions: questions::Open::new(now),
             attention: false,
             changed: false,

@@ -33,11 +33,13 @@ pub(super) struct Open {
     store_due: Instant,
     /// When urgent questions (claims, last floors, lost positions) may be asked next.
     urgent_due: Instant,
+    /// Before this nothing is urgent: what was asked last was not answered.
+    not_before: Instant,
 }
 
 impl Open {
     pub(super) fn new(now: Instant) -> Self {
-        Self { asked: None, look_due: now, store_due: now, urgent_due: now }
+        Self { asked: None, look_due: now, store_due: now, urgent_due: now, not_before: now }
     }
 
     /// Whether the ledger may still be storing something for the lane.
@@ -50,7 +52,7 @@ impl Lane {
     /// Asks about all partitions when floors are due, or only about those that wait for an answer.
     pub(super) fn ask(&mut self, now: Now, ledger: &mut impl Ledger) {
         let open = &self.questions;
-        let next = open.urgent_due.min(open.look_due).min(open.store_due);
+        let next = open.urgent_due.max(open.not_before).min(open.look_due).min(open.store_due);
         if open.asked.is_some() || now.instant < next {
             return;
         }
@@ -63,7 +65,11 @@ impl Lane {
                 Stage::Claiming(_) if partition.stop_by.is_some() => return None,
                 Stage::Claiming(_) => (Ask::Claim, true, false),
                 Stage::Held(hold) if !hold.may_store() || !partition.is_claimed() => return None,
-                Stage::Held(hold) => (keep, drained, hold.needs_fresh_limits()),
+                // A store that was refused is mended by a store, not by a look.
+                Stage::Held(hold) => {
+                    let keep = Ask::Keep { floor: partition.flight.floor(), store: true };
+                    (keep, drained, hold.needs_fresh_limits())
+                }
                 Stage::Rewinding { lost: Some(_) } if partition.flight.outstanding() > 0 => return None,
                 Stage::Rewinding { lost: Some(_) } => (keep, true, true),
                 Stage::Copying | Stage::Rewinding { lost: None } => (keep, drained, false),
@@ -88,6 +94,12 @@ impl Lane {
     /// Urgent questions are due: something was started, stopped or lost.
     pub(super) fn ask_soon(&mut self, at: Instant) {
         self.questions.urgent_due = self.questions.urgent_due.min(at);
+    }
+
+    /// What was asked got no answer: it is asked again after a while.
+    fn ask_again(&mut self, now: Instant) {
+        self.questions.not_before = now + ASK_AGAIN;
+        self.ask_soon(now + ASK_AGAIN);
     }
 
     /// Takes in the answers, if they are there.
@@ -132,7 +144,7 @@ impl Lane {
                     say!(warn, grant.partition, grant.epoch, %reason, "offset not stored, asking again");
                     partition.unanswered = Some((now.instant, reason));
                 }
-                self.ask_soon(now.instant + ASK_AGAIN);
+                self.ask_again(now.instant);
                 return;
             }
         }
@@ -162,7 +174,7 @@ impl Lane {
             }
             Stage::Rewinding { lost: Some(lost) } => {
                 let (lost, next) = (*lost, partition.flight.floor().next_offset);
-                let Some(range) = partition.range else { return self.ask_soon(now.instant + ASK_AGAIN) };
+                let Some(range) = partition.range else { return self.ask_again(now.instant) };
                 let reason = match lost {
                     Lost::Truncated => Reason::Truncated { next, log_end: range.high_watermark },
                     Lost::OutOfRange if next < range.start || next > range.high_watermark => {

@@ -6,7 +6,8 @@ use kafka::record::Slot;
 use kafka::sink::{Delivery, Sink};
 use kafka::source::Source;
 
-use crate::engine::lane::{Lane, Now};
+use crate::engine::lane::partition::{LanePartition, Stage};
+use crate::engine::lane::{Lane, Now, SinkState};
 
 impl Lane {
     /// Takes in all deliveries that are there.
@@ -22,6 +23,9 @@ impl Lane {
                 Ok(()) => {
                     partition.arrived(offset, now.instant);
                     self.sink_failures = 0;
+                    if let SinkState::Narrowing { since } = &mut self.sink {
+                        *since = now.instant;
+                    }
                 }
                 Err(kind) => {
                     failed = true;
@@ -55,11 +59,13 @@ impl Lane {
     fn blame(&mut self, slot: Slot, reason: Reason, now: Now, source: &mut impl Source) {
         let topic = self.partition_mut(slot).grant.target_topic.clone();
         let of_topic = matches!(reason, Reason::Denied { .. } | Reason::TopicMissing { .. });
-        let slots: Vec<Slot> = self
-            .entries()
-            .filter(|(other, partition)| *other == slot || (of_topic && partition.grant.target_topic == topic))
-            .map(|(slot, _)| slot)
-            .collect();
+        // A neighbour without a claim goes on claiming, and one that needs a person keeps its own reason.
+        let shares = |partition: &LanePartition| {
+            let heals = !matches!(&partition.stage, Stage::Held(hold) if !hold.reason.heals());
+            of_topic && partition.grant.target_topic == topic && partition.is_claimed() && heals
+        };
+        let blamed = self.entries().filter(|(other, partition)| *other == slot || shares(partition));
+        let slots: Vec<Slot> = blamed.map(|(slot, _)| slot).collect();
         for slot in slots {
             self.hold(slot, reason.clone(), None, now, source);
         }
