@@ -1,14 +1,14 @@
 //! One partition of a lane: where it stands and what it may do next.
 //!
 //! ```text
-//!            Claimed             refused, denied, missing …
-//! Claiming ----------> Copying ------------------------------> Held
-//!    |  ^ obstacle gone   |  ^                                   |
-//!    v  |                 |  | nothing outstanding: read again   |
-//!   Held                  v  |                   mended          |
-//!                      Rewinding <-------------------------------+
-//!                         |
-//!                         +--> Held, if the source no longer has what comes next
+//!            Claimed               nothing outstanding: read from the floor
+//! Claiming ----------> Rewinding -----------------------------------> Copying
+//!    |  ^ obstacle       ^  |  ^                                         |
+//!    v  | gone           |  |  +-- the sink broke, one record is alone --+
+//!   Held          mended |  |                                            |
+//!                        |  v  the source no longer has what comes next  |
+//!                        Held <------------------------------------------+
+//!                                       refused, denied, missing …
 //!
 //! stop, in any stage: read no more; nothing outstanding -> store the floor -> Released
 //! ```
