@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
 
-use super::client::Client;
+use super::client::{Client, rd_kafka_metadata};
 use super::code::{Code, Failure};
 use super::group::{Queue, milliseconds};
 
@@ -190,15 +190,4 @@ pub(super) unsafe fn outcome(code: i32, text: *const c_char) -> Result<(), Failu
     // SAFETY: by the caller's promise.
     let text = unsafe { copied(text) }.unwrap_or(failure.text);
     Err(Failure { text, ..failure })
-}
-
-// Declared here with plain numbers as results: see `code`.
-unsafe extern "C" {
-    fn rd_kafka_metadata(
-        client: *mut sys::rd_kafka_t,
-        all_topics: c_int,
-        only: *mut sys::rd_kafka_topic_t,
-        metadata: *mut *const sys::rd_kafka_metadata,
-        timeout_ms: c_int,
-    ) -> i32;
 }

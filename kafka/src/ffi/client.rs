@@ -159,7 +159,7 @@ impl Client {
 
 // Declared here with plain numbers as results: see `code`.
 unsafe extern "C" {
-    fn rd_kafka_metadata(
+    pub(super) fn rd_kafka_metadata(
         client: *mut sys::rd_kafka_t,
         all_topics: c_int,
         only: *mut sys::rd_kafka_topic_t,

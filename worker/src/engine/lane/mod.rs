@@ -160,13 +160,11 @@ enum SinkState {
 
 /// What follows from a polled record, once it is no longer borrowed.
 enum Verdict {
-    Copied,
-    Skipped,
-    Refused(Slot, Reason, Option<RecordShape>),
+    GoOn,
+    Hold(Slot, Reason, Option<RecordShape>),
     Again(Slot),
     SinkBroken,
     Lost(Slot, Lost),
-    TopicFailed(Slot, Reason),
 }
 
 impl Lane {
@@ -293,11 +291,10 @@ impl Lane {
                 Polled::Failed { slot, error } => source_failed(slot, &error),
             };
             match verdict {
-                Verdict::Copied | Verdict::Skipped => {}
-                Verdict::Refused(slot, reason, record) => self.hold(slot, reason, record, now, source),
+                Verdict::GoOn => {}
+                Verdict::Hold(slot, reason, record) => self.hold(slot, reason, record, now, source),
                 Verdict::Again(slot) => self.rewind(slot, None, source),
                 Verdict::Lost(slot, lost) => self.rewind(slot, Some(lost), source),
-                Verdict::TopicFailed(slot, reason) => self.hold(slot, reason, None, now, source),
                 Verdict::SinkBroken => {
                     self.break_sink(now, source);
                     return Wait::Ready;
@@ -313,7 +310,7 @@ impl Lane {
         let compressed = self.bounds.compressed;
         let partition = self.partition_mut(slot);
         if !partition.is_read() {
-            return Verdict::Skipped;
+            return Verdict::GoOn;
         }
         if !partition.may_send() {
             return Verdict::Again(slot);
@@ -321,7 +318,7 @@ impl Lane {
         crash_point::pass("after-poll");
         let shape = RecordShape::of(record, compressed);
         if let Some(reason) = partition.limits.refusal(&shape, now.wall_ms) {
-            return Verdict::Refused(slot, reason, Some(shape));
+            return Verdict::Hold(slot, reason, Some(shape));
         }
         match sink.produce(slot, record) {
             Ok(()) => {
@@ -329,12 +326,12 @@ impl Lane {
                 partition.produced(record.offset, record.leader_epoch, record.timestamp_ms, payload, now.instant);
                 self.in_flight_bytes += payload + partition::RECORD_OVERHEAD_BYTES;
                 crash_point::pass("after-produce");
-                Verdict::Copied
+                Verdict::GoOn
             }
             Err(error) => match error.kind {
                 ErrorKind::QueueFull => Verdict::Again(slot),
                 ErrorKind::ProducerFatal => Verdict::SinkBroken,
-                kind => Verdict::Refused(slot, serve::refusal(kind, record.offset, &error.text), None),
+                kind => Verdict::Hold(slot, serve::refusal(kind, record.offset, &error.text), None),
             },
         }
     }
@@ -345,7 +342,7 @@ impl Lane {
         if partition.is_read() {
             partition.flight.pass(position);
         }
-        Verdict::Skipped
+        Verdict::GoOn
     }
 
     /// Whether another record may be read. What kept-back partitions hold counts double, so that however many of them
@@ -378,14 +375,14 @@ fn slot(index: usize) -> Slot {
 fn source_failed(slot: Option<Slot>, error: &kafka::error::Error) -> Verdict {
     let Some(slot) = slot else {
         tracing::warn!(error = %error, "the source cluster is in trouble, reading goes on when it answers");
-        return Verdict::Skipped;
+        return Verdict::GoOn;
     };
     match error.kind {
         ErrorKind::OffsetOutOfRange => Verdict::Lost(slot, Lost::OutOfRange),
         ErrorKind::Truncated => Verdict::Lost(slot, Lost::Truncated),
-        ErrorKind::UnknownTopic => Verdict::TopicFailed(slot, Reason::TopicMissing { side: Side::Source }),
-        ErrorKind::TopicDenied => Verdict::TopicFailed(slot, Reason::Denied { side: Side::Source }),
-        _ => Verdict::TopicFailed(slot, Reason::Unreachable { side: Side::Source, error: error.text.clone() }),
+        ErrorKind::UnknownTopic => Verdict::Hold(slot, Reason::TopicMissing { side: Side::Source }, None),
+        ErrorKind::TopicDenied => Verdict::Hold(slot, Reason::Denied { side: Side::Source }, None),
+        _ => Verdict::Hold(slot, Reason::Unreachable { side: Side::Source, error: error.text.clone() }, None),
     }
 }
 
