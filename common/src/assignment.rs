@@ -30,6 +30,8 @@ pub struct Grant {
     pub target_topic_id: TopicId,
     /// Where to begin if no offset is stored.
     pub start: StartPosition,
+    /// Whether a stored offset of another identity is accepted, for this grant alone.
+    pub accept_foreign_offset: bool,
 }
 
 impl Grant {
@@ -125,16 +127,21 @@ pub enum Up {
     /// All it runs: sent first, every 30 s, and whenever a partition starts, stops or changes its phase.
     Inventory(Inventory),
     /// It lives.
-    Heartbeat,
+    Heartbeat(Heartbeat),
     /// Progress of the partitions whose progress changed.
     Progress(Vec<Progress>),
     /// It is shutting down: give it nothing more.
     Draining,
 }
 
+/// The version of the protocol between workers and controllers that this software speaks.
+pub const PROTOCOL: u32 = 1;
+
 /// The first message of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hello {
+    /// The version of the protocol that the worker speaks.
+    pub protocol: u32,
     /// The worker.
     pub worker: WorkerId,
     /// This registration of it.
@@ -155,11 +162,53 @@ pub struct Inventory {
     pub running: Vec<Running>,
 }
 
+/// A sign of life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Heartbeat {
+    /// Grows with each heartbeat of a connection; the first is 1.
+    pub number: u64,
+    /// Resident memory of the worker's process in bytes; 0 where it is not known.
+    pub rss_bytes: u64,
+}
+
 /// From a leader to a worker.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Down {
     /// What to run now.
     Snapshot(Arc<Snapshot>),
-    /// The session is not (or no longer) registered: stop everything, register anew or give up.
-    Refused(String),
+    /// The lease was renewed.
+    Renewed(Renewal),
+    /// The session is not served; the connection ends with it.
+    Refused(Refusal),
+}
+
+/// A lease was renewed. It counts from when the worker *sent* what renewed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Renewal {
+    /// The newest heartbeat that was heard; 0 before the first, when the hello did it.
+    pub heartbeat: u64,
+    /// How often the leader wants to hear from the worker.
+    pub every: Duration,
+    /// How long the leader keeps a silent session's partitions.
+    pub lease: Duration,
+}
+
+/// Why a session is not served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// What to do about it.
+    pub kind: RefusalKind,
+    /// For people.
+    pub text: String,
+}
+
+/// What a refused worker is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefusalKind {
+    /// Another process with this worker id is connected: try again for one lease, then give up.
+    InUse,
+    /// The session has ended: stop everything and register anew.
+    SessionEnded,
+    /// They can't work together: give up.
+    Fatal,
 }

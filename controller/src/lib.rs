@@ -16,8 +16,11 @@
 //! only. So every controller that applies the same commands has the same table, and a plan can be asserted as text.
 //! `leader` is the only part that acts, and exists only while leading.
 
+pub mod api;
 pub mod leader;
+pub mod node;
 pub mod planner;
+pub mod raft;
 #[cfg(test)]
 mod seeded_test;
 pub mod state;

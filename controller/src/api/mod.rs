@@ -1,0 +1,1 @@
+//! The gRPC services that operators and workers call.

@@ -1,0 +1,1 @@
+//! One controller process, from its start to its end.
