@@ -1,1 +1,30 @@
-//! The replicated log: openraft on sled.
+//! The replicated log: the only place that knows openraft and sled.
+//!
+//! Owns the data directory, the votes, the log and the table made from it. Never decides what a command means (`state/`
+//! does) nor what is to be done (`leader/` does).
+//!
+//! ```text
+//! CommandLog::propose ─> proposer ─ batch ─> openraft ─ entry ─> log_store ─> disk (sled, fsync)
+//!                                              │  ^                   peers <─ network ── service <─ peers
+//!                                    committed │  └─ Vec<Result<Outcome, Rejection>>
+//!                                              v
+//!                                      state_machine ─> table (State, in memory) ─> snapshot_file
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. A vote, an entry or a purge is acknowledged only after an `fsync` of the file it stands in.
+//! 2. A data directory is one *store*, with an id of its own, recorded in the membership. Requests name both stores; a
+//!    receiver that is another store, or knows the sender as another one, answers `wrong store`. So a node that lost its
+//!    directory can neither vote nor acknowledge under the id it had.
+//! 3. Only the lowest initial member founds the fleet, once every initial member answered that it is empty.
+//! 4. The log is never purged beyond what the snapshot file holds.
+//! 5. Every stored value begins with the version of its form.
+
+mod node;
+mod settings;
+mod standing;
+
+pub use node::{PeerService, RaftNode};
+pub use settings::{OpenError, RaftSettings};
+pub use standing::{ControllerView, Standing};

@@ -1,0 +1,86 @@
+//! What a node of the log must be told, and why it may refuse to start.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How many controllers a fleet may begin with: an even number survives no more losses than the odd one below it.
+const MEMBERS_ALLOWED: [usize; 3] = [1, 3, 5];
+
+/// What a node of the log must be told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RaftSettings {
+    /// This node's id; not 0.
+    pub node: u64,
+    /// Where its log, votes and snapshot are kept. Made if it isn't there.
+    pub dir: PathBuf,
+    /// Where its peers reach it: `HOST:PORT`.
+    pub advertise: String,
+    /// The members the fleet begins with, this one among them: node id to `HOST:PORT`. Not looked at any more once the
+    /// fleet is founded.
+    pub initial_members: BTreeMap<u64, String>,
+}
+
+impl RaftSettings {
+    /// Refuses what cannot work.
+    ///
+    /// # Errors
+    /// `OpenError::Settings`, with the key and what to do.
+    pub fn validate(&self) -> Result<(), OpenError> {
+        let members = &self.initial_members;
+        let refuse = |text| Err(OpenError::Settings(text));
+        if !MEMBERS_ALLOWED.contains(&members.len()) {
+            return refuse(format!("initial-members names {} controllers: it must be 1, 3 or 5", members.len()));
+        }
+        if self.node == 0 || members.contains_key(&0) {
+            return refuse("node id 0 stands for no node: count from 1".to_owned());
+        }
+        match members.get(&self.node) {
+            None => refuse(format!("initial-members does not name node-id {}, which is this controller", self.node)),
+            Some(address) if *address != self.advertise => refuse(format!(
+                "initial-members says that controller {} is at {address}, but it advertises {}",
+                self.node, self.advertise
+            )),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// Why a node of the log did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The settings contradict themselves.
+    #[error("{0}")]
+    Settings(String),
+    /// Another process has the directory open.
+    #[error("the data directory {0} is in use by another process: stop it, or give this controller its own directory", dir.display())]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The directory is not this node's, or not whole.
+    #[error("the data directory {0} can't be used: {problem}", dir.display())]
+    Refused {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong, and what to do about it.
+        problem: String,
+    },
+    /// The directory could not be read or written.
+    #[error("the data directory {0}: {doing}: {error}", dir.display())]
+    Io {
+        /// The directory.
+        dir: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The log did not start for another reason.
+    #[error("the data directory {0}: the log does not start: {text}", dir.display())]
+    Log {
+        /// The directory.
+        dir: PathBuf,
+        /// What was said.
+        text: String,
+    },
+}
