@@ -1,7 +1,7 @@
 //! Administration of a cluster under test through rdkafka: quick, for hot use. Owns the settings every test client
 //! starts from; never goes through the project's own Kafka code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -126,6 +126,26 @@ impl Admin {
             client.fetch_watermarks(topic, partition, CALL_DEADLINE)
         };
         wait::until_or_none(CALL_DEADLINE, || fetch().ok()).unwrap_or_else(|| fetch().expect("fetch watermarks"))
+    }
+
+    /// The last stable offset of each partition of these topics; one client for all of them.
+    pub fn ends(&self, topics: &[&str]) -> BTreeMap<(String, i32), i64> {
+        let mut config = client_config(&self.bootstrap);
+        let client: BaseConsumer = config.set("isolation.level", "read_committed").create().expect("create a consumer");
+        let counts = self.topics();
+        let partitions = |topic: &str| 0..counts.get(topic).copied().unwrap_or(0);
+        let places = topics.iter().flat_map(|topic| partitions(topic).map(move |partition| (*topic, partition)));
+        let end = |(topic, partition)| {
+            let found = client.fetch_watermarks(topic, partition, CALL_DEADLINE);
+            ((topic.to_owned(), partition), found.expect("fetch watermarks").1)
+        };
+        places.map(end).collect()
+    }
+
+    /// The consumer groups of this cluster, with and without members.
+    pub fn groups(&self) -> BTreeSet<String> {
+        let groups = self.client.inner().fetch_group_list(None, CALL_DEADLINE).expect("list groups");
+        groups.groups().iter().map(|group| group.name().to_owned()).collect()
     }
 
     /// What `group` has committed for the topic, by partition.

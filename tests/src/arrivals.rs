@@ -61,6 +61,14 @@ impl Arrivals {
         log.get(&(topic.to_owned(), partition)).map_or(0, |seen| seen.count)
     }
 
+    /// When the first and the last record of a topic arrived, over all its partitions.
+    pub fn first_and_last(&self, topic: &str) -> Option<(Instant, Instant)> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = log.iter().filter(|((own, _), _)| own == topic).map(|(_, seen)| &seen.times);
+        let ends = times.filter_map(|times| Some((*times.first()?, *times.last()?)));
+        ends.reduce(|(first, last), (other_first, other_last)| (first.min(other_first), last.max(other_last)))
+    }
+
     /// For each partition seen, the longest interval without an arrival between `from` and `to`, both ends counted.
     pub fn silences(&self, from: Instant, to: Instant) -> BTreeMap<TopicPartition, Duration> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,8 @@
 //! Helpers for the tests that need real processes: Kafka brokers, MirrorMaker 1 and the `replisome` binary.
 //!
-//! Owns: starting, stopping and measuring those processes, filling topics, and an *independent* judgement of what
-//! arrived. Never uses the project's own Kafka code: a checker that shares code with what it checks proves nothing.
+//! Owns: starting, stopping and measuring those processes, alone or as a whole fleet, filling topics, and an
+//! *independent* judgement of what arrived. Never uses the project's own Kafka code: a checker that shares code with what
+//! it checks proves nothing.
 //!
 //! Flow of a test: take the shared clusters (or start a private one), fill a topic with `produce`, start the binary
 //! with `process`, wait with `wait`, read both sides with `contents` and compare.
@@ -14,6 +15,7 @@ pub mod arrivals;
 pub mod child;
 pub mod compare;
 pub mod contents;
+pub mod fleet;
 pub mod jars;
 pub mod kafka_cluster;
 pub mod kafka_tools;

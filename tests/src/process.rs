@@ -39,7 +39,16 @@ impl Replisome {
 
     /// Starts `replisome` with these arguments and environment variables.
     pub fn start_with<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, environment: &[(&str, &str)]) -> Self {
-        let scratch = Scratch::new("replisome");
+        Self::start_as("replisome", args, environment)
+    }
+
+    /// Starts `replisome` with these arguments and environment variables; `name` is what its logs are kept under.
+    pub fn start_as<S: AsRef<OsStr>>(
+        name: &str,
+        args: impl IntoIterator<Item = S>,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let scratch = Scratch::new(name);
         let mut command = Command::new(binary());
         command.args(args).envs(environment.iter().copied()).current_dir(scratch.path()).stdin(Stdio::null());
         command.stdout(scratch.log("stdout.log")).stderr(scratch.log("stderr.log"));
