@@ -11,22 +11,29 @@
 //! finishes what is in flight and stores its offset, the threads end, `run` returns.
 
 pub mod crash_point;
+pub mod dial;
 pub mod engine;
 pub mod metrics;
 mod say;
 pub mod session;
 pub mod supervisor;
+pub mod tether;
 
 use std::sync::Arc;
 
-use common::assignment::Hello;
+use common::assignment::{Hello, PROTOCOL};
 use common::ids::{SessionId, WorkerId};
 use kafka::clients::Clients;
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::dial::Dial;
 use crate::engine::records::RecordEngine;
-pub use crate::session::{Dial, RunError};
+pub use crate::session::RunError;
+use crate::session::{End, Session};
 use crate::supervisor::Supervisor;
+use crate::tether::Tether;
 
 /// What a worker is.
 #[derive(Clone, Debug)]
@@ -41,20 +48,36 @@ pub struct WorkerConfig {
     pub memory_bytes: usize,
 }
 
-/// Runs a worker until `shutdown`, then releases what it runs: what is in flight is finished and stored.
+/// Runs a worker until `shutdown`, then releases what it runs: what is in flight is finished and stored. `readiness`
+/// says what is missing until it is ready; `None` while a leader renews its lease.
 ///
 /// # Errors
-/// The leader refused the session, a thread panicked, or not everything could be released in time.
+/// The leader refused the worker, another process is it, a thread panicked, or not everything could be released in time.
 pub async fn run<C: Clients>(
     config: WorkerConfig,
     clients: Arc<C>,
-    dial: impl Dial,
+    mut dial: impl Dial,
+    readiness: &watch::Sender<Option<String>>,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
-    let session = SessionId::generate();
-    let engine = Arc::new(RecordEngine::new(clients, session, config.lanes, config.memory_bytes));
-    let supervisor = Supervisor::new(engine.clone(), session);
-    let hello =
-        Hello { worker: config.id, session, address: config.address, software: env!("CARGO_PKG_VERSION").to_owned() };
-    session::keep(hello, engine.as_ref(), supervisor, dial, shutdown).await
+    loop {
+        let session = SessionId::generate();
+        let tether = Arc::new(Tether::new(Instant::now()));
+        let engine = RecordEngine::new(clients.clone(), session, tether.clone(), config.lanes, config.memory_bytes);
+        let engine = Arc::new(engine);
+        let hello = Hello {
+            protocol: PROTOCOL,
+            worker: config.id.clone(),
+            session,
+            address: config.address.clone(),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let supervisor = Supervisor::new(engine.clone(), session);
+        let shutdown = shutdown.clone();
+        let session = Session { hello, engine: engine.as_ref(), supervisor, tether: &tether, readiness, shutdown };
+        match session.keep(&mut dial).await? {
+            End::Shutdown => return Ok(()),
+            End::Expired => {}
+        }
+    }
 }

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use common::assignment::Renewal;
 use common::ids::RouteName;
 use tracing::warn;
 
 use super::command_log::{CommandLog, ProposeError};
 use super::sessions::board::Board;
+use super::sessions::quick_returns::QuickReturns;
 use super::tasks::End;
 use crate::state::command::FORMAT;
 use crate::state::{Command, Envelope, Outcome, RequestId};
@@ -42,12 +44,20 @@ impl Default for LeaderConfig {
     }
 }
 
+impl LeaderConfig {
+    /// The answer to a heartbeat.
+    pub(crate) fn renewal(&self, heartbeat: u64) -> Renewal {
+        Renewal { heartbeat, every: self.heartbeat, lease: self.lease }
+    }
+}
+
 /// What every part of a leader shares. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub log: Arc<dyn CommandLog>,
     pub board: Arc<Board>,
     pub config: LeaderConfig,
+    pub quick_returns: Arc<QuickReturns>,
     /// The last look at each route's topics that failed, until one succeeds.
     pub troubles: Arc<Mutex<BTreeMap<RouteName, kafka::error::Error>>>,
     /// How many partitions the next plan may move for balance: what joins brought. One plan spends it.
@@ -59,8 +69,8 @@ const ACTOR: &str = "leader";
 
 impl Context {
     pub fn new(log: Arc<dyn CommandLog>, config: LeaderConfig) -> Self {
-        let (board, troubles, balance_budget) = Default::default();
-        Self { log, board, config, troubles, balance_budget }
+        let (board, quick_returns, troubles, balance_budget) = Default::default();
+        Self { log, board, config, quick_returns, troubles, balance_budget }
     }
 
     /// Proposes on the leader's own behalf: safe to repeat by the command's own checks.

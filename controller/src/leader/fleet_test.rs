@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::assignment::{Down, Hello, Inventory, Phase, Running, Snapshot, Up};
+use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Running, Snapshot, Up};
 use common::config::{ClientProperties, ClusterConfig, Delivery, RouteSettings, TopicFilter};
 use common::identity::{Identity, Owner, StoredBy, StoredOffset};
 use common::ids::{
@@ -111,7 +111,7 @@ impl Fleet {
         let link = self.dialer.dial().await.unwrap();
         let session = SessionId::from_number(100 + number);
         let worker = WorkerId::new(format!("w{number}")).unwrap();
-        link.send(Up::Hello(Hello { worker, session, address: "here".into(), software: "0".into() })).await.unwrap();
+        link.send(Up::Hello(Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into() })).await.unwrap();
         let (snapshot, refused) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
         let task = tokio::spawn(work(link, snapshot.clone(), refused.clone()));
         Worker { session, snapshot, refused, task }
@@ -188,7 +188,7 @@ async fn work(
         let message = loop {
             match timeout(Duration::from_secs(1), link.receive()).await {
                 Ok(message) => break message,
-                Err(_) if link.send(Up::Heartbeat).await.is_err() => return,
+                Err(_) if link.send(Up::Heartbeat(Heartbeat::default())).await.is_err() => return,
                 Err(_) => {}
             }
         };
@@ -203,7 +203,8 @@ async fn work(
                     Inventory { applied: snapshot.version, running: snapshot.grants.iter().map(running).collect() };
                 *latest.lock().unwrap() = Some(snapshot);
             }
-            Ok(Down::Refused(text)) => *refused.lock().unwrap() = Some(text),
+            Ok(Down::Renewed(_)) => {}
+            Ok(Down::Refused(refusal)) => *refused.lock().unwrap() = Some(refusal.text),
             Err(_) => return,
         }
     }

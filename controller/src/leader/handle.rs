@@ -6,9 +6,11 @@ use std::sync::RwLockReadGuard;
 use common::assignment::{Progress, Running};
 use common::ids::{Revision, RouteName, RoutePartition, SessionId};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::command_log::ProposeError;
-use super::context::{Context, envelope};
+use super::context::{Context, LeaderConfig, envelope};
+use super::sessions::board::Liveness;
 use crate::state::{Command, Outcome, RequestId, State};
 
 /// A leader, seen from the same process. Cheap to clone; outlives the leader harmlessly.
@@ -24,8 +26,27 @@ impl LeaderHandle {
 
     /// Proposes an operator's command under a request id of its own.
     pub async fn propose(&self, actor: &str, command: Command) -> Result<Outcome, ProposeError> {
-        let request = RequestId(ulid::Ulid::generate());
+        self.propose_request(RequestId(ulid::Ulid::generate()), actor, command).await
+    }
+
+    /// Proposes an operator's command under the request id that the operator's tool gave it.
+    pub async fn propose_request(
+        &self,
+        request: RequestId,
+        actor: &str,
+        command: Command,
+    ) -> Result<Outcome, ProposeError> {
         self.context.log.propose(envelope(Some(request), actor, command)).await
+    }
+
+    /// How alive each session looks.
+    pub fn liveness(&self) -> BTreeMap<SessionId, Liveness> {
+        self.context.board.liveness(Instant::now())
+    }
+
+    /// How the leader times its work.
+    pub fn config(&self) -> LeaderConfig {
+        self.context.config
     }
 
     /// The table. Hold it for a moment only, never over an await: nothing is applied meanwhile.

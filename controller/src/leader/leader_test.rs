@@ -1,12 +1,33 @@
 use std::time::Duration;
 
-use common::assignment::{Down, Hello, Inventory, Up};
+use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Snapshot, Up};
+use common::net::LeaderLink;
 use common::ids::{Epoch, SessionId, WorkerId};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::LeaderConfig;
 use super::fleet_test::{Fleet, clusters, id, lead, route, settings, topic};
 use crate::state::{Cause, Command, Effect, EventKind, Life, Move, Rejection, State, Step};
+
+/// The next snapshot, past renewals.
+async fn next_snapshot(link: &mut LeaderLink) -> std::sync::Arc<Snapshot> {
+    loop {
+        match link.receive().await.unwrap() {
+            Down::Snapshot(snapshot) => return snapshot,
+            Down::Renewed(_) => {}
+            Down::Refused(refusal) => panic!("{refusal:?}"),
+        }
+    }
+}
+
+/// What the leader says when it refuses.
+async fn next_refusal(link: &mut LeaderLink) -> String {
+    loop {
+        if let Down::Refused(refusal) = link.receive().await.unwrap() {
+            return refusal.text;
+        }
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_join_moves_its_share_by_release_and_assign_and_nothing_else() {
@@ -72,6 +93,7 @@ async fn a_second_process_with_the_same_worker_id_is_refused_and_a_restarted_one
     let worker = fleet.worker(0).await;
     fleet.until_all_assigned(2).await;
     let hello = |session| Hello {
+        protocol: PROTOCOL,
         worker: WorkerId::new("w0").unwrap(),
         session: SessionId::from_number(session),
         address: "there".into(),
@@ -79,7 +101,7 @@ async fn a_second_process_with_the_same_worker_id_is_refused_and_a_restarted_one
     };
     let mut other = fleet.dialer.dial().await.unwrap();
     other.send(Up::Hello(hello(500))).await.unwrap();
-    assert!(matches!(other.receive().await, Ok(Down::Refused(text)) if text.contains("worker w0 has session")));
+    assert!(next_refusal(&mut other).await.contains("worker id w0 is in use by here"));
 
     worker.stop();
     sleep(Duration::from_millis(100)).await;
@@ -112,10 +134,11 @@ async fn an_old_inventory_releases_nothing() {
     let fleet = lead(clusters(&[("a", 1)]), settings()).await;
     let mut link = fleet.dialer.dial().await.unwrap();
     let session = SessionId::from_number(7);
-    let hello = Hello { worker: WorkerId::new("w").unwrap(), session, address: "here".into(), software: "0".into() };
+    let worker = WorkerId::new("w").unwrap();
+    let hello = Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into() };
     link.send(Up::Hello(hello)).await.unwrap();
     fleet.until_all_assigned(1).await;
-    let Down::Snapshot(granted) = link.receive().await.unwrap() else { panic!("refused") };
+    let granted = next_snapshot(&mut link).await;
     let pause = Command::PauseTopic { route: route(), topic: topic("a"), partition: None, reason: "test".into() };
     fleet.handle.propose("test", pause).await.unwrap();
     fleet.until(|state| matches!(state.slots()[&id("a", 0)].life, Life::Releasing { .. })).await;
@@ -123,7 +146,7 @@ async fn an_old_inventory_releases_nothing() {
     link.send(Up::Inventory(Inventory { applied: granted.version, running: vec![] })).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     assert!(matches!(fleet.handle.state().slots()[&id("a", 0)].life, Life::Releasing { .. }));
-    let Down::Snapshot(released) = link.receive().await.unwrap() else { panic!("refused") };
+    let released = next_snapshot(&mut link).await;
     assert_eq!(released.grants, vec![]);
     link.send(Up::Inventory(Inventory { applied: released.version, running: vec![] })).await.unwrap();
     fleet.until(|state| matches!(state.slots()[&id("a", 0)].life, Life::Unassigned(_))).await;
@@ -192,4 +215,53 @@ async fn a_release_that_no_snapshot_showed_is_confirmed_all_the_same() {
     }
     fleet.until_all_assigned(1).await;
     assert_eq!(worker.grants(), [(id("a", 0), Epoch(3))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_says_that_it_leaves_is_not_waited_for() {
+    let fleet = lead(clusters(&[]), settings()).await;
+    let mut link = fleet.dialer.dial().await.unwrap();
+    let (worker, session) = (WorkerId::new("w").unwrap(), SessionId::from_number(5));
+    let hello = Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into() };
+    link.send(Up::Hello(hello)).await.unwrap();
+    next_snapshot(&mut link).await;
+    link.send(Up::Draining).await.unwrap();
+    fleet.until(move |state| state.sessions()[&session].draining).await;
+    let left = Instant::now();
+    drop(link);
+    fleet.until(move |state| !state.sessions().contains_key(&session)).await;
+    assert!(left.elapsed() < LeaderConfig::default().reconnect_grace, "{:?}", left.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_of_another_protocol_version_is_told_so() {
+    let fleet = lead(clusters(&[]), settings()).await;
+    let mut link = fleet.dialer.dial().await.unwrap();
+    let (worker, session) = (WorkerId::new("w").unwrap(), SessionId::from_number(5));
+    let hello = Hello { protocol: PROTOCOL + 1, worker, session, address: "here".into(), software: "9".into() };
+    link.send(Up::Hello(hello)).await.unwrap();
+    let text = next_refusal(&mut link).await;
+    assert!(text.contains("speaks protocol 2, this controller 1"), "{text}");
+    assert_eq!(fleet.handle.state().sessions().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_are_answered_with_their_number() {
+    let fleet = lead(clusters(&[]), settings()).await;
+    let mut link = fleet.dialer.dial().await.unwrap();
+    let (worker, session) = (WorkerId::new("w").unwrap(), SessionId::from_number(5));
+    let hello = Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into() };
+    link.send(Up::Hello(hello)).await.unwrap();
+    link.send(Up::Heartbeat(Heartbeat { number: 3, rss_bytes: 77 })).await.unwrap();
+    let renewal = loop {
+        if let Down::Renewed(renewal) = link.receive().await.unwrap()
+            && renewal.heartbeat > 0
+        {
+            break renewal;
+        }
+    };
+    let config = LeaderConfig::default();
+    assert_eq!((renewal.heartbeat, renewal.every, renewal.lease), (3, config.heartbeat, config.lease));
+    let liveness = fleet.handle.liveness()[&session];
+    assert_eq!((liveness.connected, liveness.rss_bytes), (true, 77));
 }

@@ -48,6 +48,7 @@ use topics::ClusterAccess;
 
 pub use context::LeaderConfig;
 pub use handle::LeaderHandle;
+pub use sessions::board::Liveness;
 pub use tasks::End;
 
 /// A leadership.

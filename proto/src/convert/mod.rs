@@ -1,3 +1,11 @@
 //! Messages to `common`'s types and back. What is missing or wrong in a message is named.
-pub use malformed::Malformed;
+
+mod fleet;
 mod malformed;
+mod table;
+mod types;
+
+#[cfg(test)]
+mod convert_test;
+
+pub use malformed::Malformed;

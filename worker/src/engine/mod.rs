@@ -15,6 +15,8 @@ pub mod ledger;
 pub mod limits;
 pub mod records;
 
+use std::collections::BTreeSet;
+
 use common::assignment::{Grant, Progress, Running};
 use common::config::RouteConfig;
 use common::ids::{RouteName, RoutePartition};
@@ -42,8 +44,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Returns the name of a thread that panicked, once one has: nothing is known of its partitions any more. Cancel-safe.
     fn broken(&self) -> impl Future<Output = String> + Send;
 
-    /// Lets go of what a route without partitions holds.
-    fn forget(&self, route: &RouteName);
+    /// Lets go of what all other routes hold; none of them may run anything.
+    fn keep_only(&self, routes: &BTreeSet<RouteName>);
 }
 
 /// A running partition.

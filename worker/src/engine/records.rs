@@ -1,32 +1,39 @@
 //! The engine that copies record by record: up to so many lanes a route, and a keeper for each route.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use common::assignment::Grant;
 use common::config::RouteConfig;
 use common::ids::{RouteName, RoutePartition, SessionId};
 use kafka::clients::Clients;
-use kafka::error::Error;
+use kafka::error::{Error, ErrorKind};
 use tokio::time::Instant;
 
 use crate::engine::board::Board;
 use crate::engine::keeper::{Keeper, KeeperThread};
 use crate::engine::lane_thread::{LaneSetup, LaneThread};
 use crate::engine::{Engine, Status};
+use crate::tether::Tether;
 
 /// Copies record by record.
 pub struct RecordEngine<C> {
     clients: Arc<C>,
     session: SessionId,
+    tether: Arc<Tether>,
     lanes_max: usize,
     memory_bytes: usize,
     board: Arc<Board>,
     routes: Mutex<BTreeMap<RouteName, RouteLanes>>,
+    /// Threads that wait for the threads of routes without work to end. Closing a client can take a second.
+    closers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// The lanes and the keeper of one route.
 struct RouteLanes {
+    /// What the route is to these lanes: another incarnation or other clusters need other ones.
+    config: RouteConfig,
     keeper: KeeperThread,
     lanes: Vec<LaneThread>,
     /// How many partitions each lane has.
@@ -37,9 +44,15 @@ struct RouteLanes {
 
 impl<C: Clients> RecordEngine<C> {
     /// An engine that acts for `session`, with up to `lanes_max` lanes a route that hold up to `memory_bytes` together.
-    pub fn new(clients: Arc<C>, session: SessionId, lanes_max: usize, memory_bytes: usize) -> Self {
-        let board = Arc::default();
-        Self { clients, session, lanes_max: lanes_max.max(1), memory_bytes, board, routes: Mutex::default() }
+    pub fn new(
+        clients: Arc<C>,
+        session: SessionId,
+        tether: Arc<Tether>,
+        lanes_max: usize,
+        memory_bytes: usize,
+    ) -> Self {
+        let (board, routes, closers) = Default::default();
+        Self { clients, session, tether, lanes_max: lanes_max.max(1), memory_bytes, board, routes, closers }
     }
 
     fn routes(&self) -> MutexGuard<'_, BTreeMap<RouteName, RouteLanes>> {
@@ -51,9 +64,31 @@ impl<C: Clients> RecordEngine<C> {
         let source = self.clients.admin(&route.source)?;
         let target = self.clients.admin(&route.target)?;
         let offsets = self.clients.offsets(&route.source, &route.group)?;
-        let keeper = Keeper::new(route.clone(), self.session, source, target, offsets);
+        let keeper = Keeper::new(route.clone(), self.session, self.tether.clone(), source, target, offsets);
         let keeper = KeeperThread::start(keeper, &self.board);
-        Ok(RouteLanes { keeper, lanes: Vec::new(), loads: Vec::new(), homes: BTreeMap::new() })
+        Ok(RouteLanes { config: route.clone(), keeper, lanes: Vec::new(), loads: Vec::new(), homes: BTreeMap::new() })
+    }
+
+    /// Ends the threads of a route, without waiting for it.
+    fn close(&self, RouteLanes { keeper, lanes, .. }: RouteLanes) {
+        let close = move || {
+            lanes.into_iter().for_each(LaneThread::join);
+            keeper.join();
+        };
+        let closer = std::thread::Builder::new().name("closer".to_owned()).spawn(close);
+        let mut closers = self.closers.lock().unwrap_or_else(PoisonError::into_inner);
+        closers.retain(|closer| !closer.is_finished());
+        closers.push(closer.expect("the system has room for a thread"));
+    }
+}
+
+impl<C> Drop for RecordEngine<C> {
+    fn drop(&mut self) {
+        for closer in std::mem::take(&mut *self.closers.lock().unwrap_or_else(PoisonError::into_inner)) {
+            if closer.join().is_err() {
+                tracing::error!("a thread that closed a route panicked");
+            }
+        }
     }
 }
 
@@ -74,6 +109,14 @@ impl<C: Clients> Engine for RecordEngine<C> {
             {
                 lanes.loads[home] -= 1;
             }
+        }
+        if let Some(lanes) = routes.get(&route.name).filter(|lanes| lanes.config != *route) {
+            if !lanes.homes.is_empty() {
+                let text = format!("what route {} was before has not yet ended here", route.name);
+                return Err(Error::new(ErrorKind::Other, text));
+            }
+            let lanes = routes.remove(&route.name).expect("just found");
+            self.close(lanes);
         }
         if !routes.contains_key(&route.name) {
             routes.insert(route.name.clone(), self.open(route)?);
@@ -123,11 +166,12 @@ impl<C: Clients> Engine for RecordEngine<C> {
         self.board.broken().await
     }
 
-    fn forget(&self, route: &RouteName) {
-        let Some(RouteLanes { keeper, lanes, .. }) = self.routes().remove(route) else { return };
-        for lane in lanes {
-            lane.join();
+    fn keep_only(&self, routes: &BTreeSet<RouteName>) {
+        let mut open = self.routes();
+        let idle: Vec<RouteName> = open.keys().filter(|route| !routes.contains(*route)).cloned().collect();
+        for route in idle {
+            let lanes = open.remove(&route).expect("just found");
+            self.close(lanes);
         }
-        keeper.join();
     }
 }

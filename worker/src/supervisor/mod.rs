@@ -92,10 +92,8 @@ impl<E: Engine> Supervisor<E> {
                 broken.insert(grant.partition.route.clone(), text);
             }
         }
-        let idle = self.routes_without_work(&running);
-        for route in idle {
-            self.engine.forget(&route);
-        }
+        let works = running.keys().chain(self.wanted.keys()).map(|partition| partition.route.clone());
+        self.engine.keep_only(&works.collect());
     }
 
     /// Whether something wanted could not be started, so that `reconcile` should be tried again after a while.
@@ -132,13 +130,5 @@ impl<E: Engine> Supervisor<E> {
         let phase = Phase::Held(Reason::Waiting { text: text.clone() });
         self.failed.insert(partition.clone(), Running { partition, epoch, phase });
         Some(text)
-    }
-
-    fn routes_without_work(&self, running: &BTreeMap<RoutePartition, RunningState>) -> Vec<RouteName> {
-        let works = |route: &RouteName| {
-            running.keys().any(|partition| partition.route == *route)
-                || self.wanted.keys().any(|partition| partition.route == *route)
-        };
-        self.routes.keys().filter(|route| !works(route)).cloned().collect()
     }
 }

@@ -22,6 +22,7 @@ fn grant(number: u32, epoch: u64) -> Grant {
         source_topic_id: TopicId::NONE,
         target_topic_id: TopicId::NONE,
         start: StartPosition::Earliest,
+        accept_foreign_offset: false,
     }
 }
 

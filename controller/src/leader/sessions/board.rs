@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use common::assignment::{Down, Inventory, Progress, Running, Snapshot};
+use common::assignment::{Down, Heartbeat, Inventory, Progress, Refusal, RefusalKind, Renewal, Running, Snapshot};
 use common::ids::{Revision, RoutePartition, SessionId};
+use common::net::ToWorker;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -22,7 +23,12 @@ pub(crate) struct Board {
 struct Live {
     /// When the session is lost, if nothing is heard of it before.
     deadline: Instant,
+    /// When something was last heard of it, or when it began to be expected.
+    heard: Instant,
+    rss_bytes: u64,
     link: Option<Link>,
+    /// How many connections it had.
+    links: u64,
     inventory: Inventory,
     progress: BTreeMap<RoutePartition, Progress>,
 }
@@ -30,8 +36,19 @@ struct Live {
 #[derive(Debug)]
 struct Link {
     number: u64,
-    down: watch::Sender<Option<Down>>,
+    down: ToWorker,
     sent: Option<Arc<Snapshot>>,
+}
+
+/// How alive a session looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Liveness {
+    /// Whether it has a connection.
+    pub connected: bool,
+    /// How long nothing was heard of it.
+    pub silent_for: Duration,
+    /// Resident memory of its process in bytes; 0 until it has told.
+    pub rss_bytes: u64,
 }
 
 impl Default for Board {
@@ -65,12 +82,23 @@ impl Board {
         self.live().entry(session).or_insert_with(|| Live::until(deadline));
     }
 
+    /// How alive each session looks.
+    pub fn liveness(&self, now: Instant) -> BTreeMap<SessionId, Liveness> {
+        let look = |live: &Live| Liveness {
+            connected: live.link.is_some(),
+            silent_for: now.saturating_duration_since(live.heard),
+            rss_bytes: live.rss_bytes,
+        };
+        self.live().iter().map(|(session, live)| (*session, look(live))).collect()
+    }
+
     /// Connects a session; the connection before, if there is one, is cut. Returns the connection's number.
-    pub fn attach(&self, session: SessionId, down: watch::Sender<Option<Down>>, deadline: Instant) -> u64 {
+    pub fn attach(&self, session: SessionId, down: ToWorker, deadline: Instant) -> u64 {
         let mut all = self.live();
         let live = all.entry(session).or_insert_with(|| Live::until(deadline));
-        let number = live.link.as_ref().map_or(0, |link| link.number) + 1;
-        live.deadline = deadline;
+        live.links += 1;
+        let number = live.links;
+        (live.deadline, live.heard) = (deadline, Instant::now());
         live.link = Some(Link { number, down, sent: None });
         drop(all);
         self.announce();
@@ -90,8 +118,18 @@ impl Board {
     pub fn renew(&self, session: SessionId, number: u64, deadline: Instant) -> bool {
         let mut all = self.live();
         let Some(live) = all.get_mut(&session).filter(|live| live.has(number)) else { return false };
-        live.deadline = deadline;
+        (live.deadline, live.heard) = (deadline, Instant::now());
         true
+    }
+
+    /// Answers a heartbeat.
+    pub fn answer(&self, session: SessionId, heartbeat: Heartbeat, renewal: Renewal) {
+        if let Some(live) = self.live().get_mut(&session) {
+            live.rss_bytes = heartbeat.rss_bytes;
+            if let Some(link) = &live.link {
+                link.down.send(Down::Renewed(renewal));
+            }
+        }
     }
 
     /// Takes over an inventory.
@@ -114,7 +152,7 @@ impl Board {
     pub fn remove(&self, session: SessionId, why: &str) {
         let link = self.live().remove(&session).and_then(|live| live.link);
         if let Some(link) = link {
-            link.down.send_replace(Some(Down::Refused(why.to_owned())));
+            link.down.send(Down::Refused(Refusal { kind: RefusalKind::SessionEnded, text: why.to_owned() }));
         }
         self.announce();
     }
@@ -144,7 +182,7 @@ impl Board {
         }
         let snapshot = Arc::new(snapshot);
         link.sent = Some(snapshot.clone());
-        link.down.send_replace(Some(Down::Snapshot(snapshot)));
+        link.down.send(Down::Snapshot(snapshot));
         true
     }
 
@@ -204,7 +242,8 @@ impl Board {
 
 impl Live {
     fn until(deadline: Instant) -> Self {
-        Self { deadline, link: None, inventory: Inventory::default(), progress: BTreeMap::new() }
+        let (link, links, inventory, progress, rss_bytes) = Default::default();
+        Self { deadline, heard: Instant::now(), rss_bytes, link, links, inventory, progress }
     }
 
     fn has(&self, number: u64) -> bool {

@@ -6,10 +6,14 @@
 //!                    | stream ends: deadline = now + grace        leases: deadline passed -> ExpireSession + moves
 //! ```
 //!
+//! A worker that was killed and started again gets its own partitions back at once: its new session replaces the one
+//! without a connection, a few times a minute (`quick_returns`). One that says that it leaves is not waited for.
+//!
 //! Heartbeats, inventories and progress stay in the leader's memory; only a session's coming and going is replicated.
 //! A new leader gives every session of the table a full lease. A leader whose own tick comes late (it was stopped or
 //! starved) puts all deadlines off by as much: it can't tell the workers' silence from its own.
 
 pub(crate) mod board;
 pub(crate) mod leases;
+pub(crate) mod quick_returns;
 pub(crate) mod serve;

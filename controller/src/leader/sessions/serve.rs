@@ -1,6 +1,6 @@
 //! One worker's connection, from its hello to its end.
 
-use common::assignment::{Down, Hello, Up};
+use common::assignment::{Down, Hello, PROTOCOL, Refusal, RefusalKind, Up};
 use common::ids::SessionId;
 use common::net::WorkerLink;
 use tokio::sync::mpsc;
@@ -32,7 +32,7 @@ async fn serve(context: Context, link: WorkerLink) -> Option<End> {
     let hello = match timeout(context.config.lease, up.recv()).await {
         Ok(Some(Up::Hello(hello))) => hello,
         Ok(Some(_)) => {
-            down.send_replace(Some(Down::Refused("the first message must be a hello".into())));
+            down.send(refused(RefusalKind::Fatal, "the first message must be a hello"));
             return None;
         }
         Ok(None) | Err(_) => return None,
@@ -40,49 +40,127 @@ async fn serve(context: Context, link: WorkerLink) -> Option<End> {
     let (session, worker) = (hello.session, hello.worker.clone());
     match register(&context, hello).await {
         Ok(()) => {}
-        Err(ProposeError::NotLeader) => return Some(End::NotLeader),
-        Err(refusal) => {
-            warn!(%worker, %session, %refusal, "worker refused");
-            down.send_replace(Some(Down::Refused(refusal.to_string())));
+        Err(Unregistered::NotLeader) => return Some(End::NotLeader),
+        Err(Unregistered::Unknown(why)) => {
+            warn!(%worker, %session, why, "a registration has no known outcome; the worker dials again");
+            return None;
+        }
+        Err(Unregistered::Refused(kind, text)) => {
+            warn!(%worker, %session, why = text, "worker refused");
+            down.send(refused(kind, text));
             return None;
         }
     }
     info!(%worker, %session, "worker attached");
-    let number = context.board.attach(session, down, Instant::now() + context.config.lease);
-    let end = listen(&context, session, number, &mut up).await;
-    context.board.detach(session, number, Instant::now() + context.config.reconnect_grace);
+    let config = &context.config;
+    down.send(Down::Renewed(config.renewal(0)));
+    let number = context.board.attach(session, down, Instant::now() + config.lease);
+    let (end, leaves) = listen(&context, session, number, &mut up).await;
+    context.board.detach(session, number, Instant::now() + config.reconnect_grace);
     info!(%worker, %session, "worker detached");
-    end
+    if end.is_none() && leaves { leave(&context, session).await } else { end }
 }
 
-/// Takes messages until the connection ends or is no longer the session's.
-async fn listen(context: &Context, session: SessionId, number: u64, up: &mut mpsc::Receiver<Up>) -> Option<End> {
+fn refused(kind: RefusalKind, text: impl Into<String>) -> Down {
+    Down::Refused(Refusal { kind, text: text.into() })
+}
+
+/// Takes messages until the connection ends or is no longer the session's. Returns whether the worker said that it is
+/// about to leave.
+async fn listen(
+    context: &Context,
+    session: SessionId,
+    number: u64,
+    up: &mut mpsc::Receiver<Up>,
+) -> (Option<End>, bool) {
     let Context { board, config, .. } = context;
+    let mut leaves = false;
     while let Some(message) = up.recv().await {
         if !board.renew(session, number, Instant::now() + config.lease) {
-            return None;
+            return (None, false);
         }
         match message {
-            Up::Hello(_) | Up::Heartbeat => {}
+            Up::Hello(_) => {}
+            Up::Heartbeat(heartbeat) => board.answer(session, heartbeat, config.renewal(heartbeat.number)),
             Up::Inventory(inventory) => board.set_inventory(session, inventory),
             Up::Progress(progress) => board.add_progress(session, progress),
             Up::Draining => {
+                leaves = true;
                 if let Err(end) = context.propose_or_log(Command::DrainSession { session }).await {
-                    return Some(end);
+                    return (Some(end), leaves);
                 }
             }
         }
     }
+    (None, leaves)
+}
+
+/// Ends the session of a worker that drained and went: nothing is to be waited for.
+async fn leave(context: &Context, session: SessionId) -> Option<End> {
+    let owns =
+        context.log.read().slots().values().any(|slot| slot.life.owner().is_some_and(|owner| owner.0 == session));
+    if owns || context.board.is_attached(session) {
+        return None;
+    }
+    let reason = "it gave everything back and left".to_owned();
+    match context.propose_or_log(Command::ExpireSession { session, reason: reason.clone(), moves: Vec::new() }).await {
+        Ok(_) => context.board.remove(session, &reason),
+        Err(end) => return Some(end),
+    }
     None
 }
 
+/// Why a session is not registered.
+enum Unregistered {
+    /// By another leader, perhaps.
+    NotLeader,
+    /// It may be.
+    Unknown(String),
+    /// What the worker is told.
+    Refused(RefusalKind, String),
+}
+
+impl From<ProposeError> for Unregistered {
+    fn from(error: ProposeError) -> Self {
+        match error {
+            ProposeError::NotLeader => Self::NotLeader,
+            ProposeError::Unknown(why) => Self::Unknown(why),
+            ProposeError::Rejected(rejection @ Rejection::SessionEnded(_)) => {
+                Self::Refused(RefusalKind::SessionEnded, rejection.to_string())
+            }
+            // Somebody registered in between: the next attempt sees it.
+            ProposeError::Rejected(rejection) => Self::Unknown(rejection.to_string()),
+        }
+    }
+}
+
 /// Puts a session into the table if it is not there. A worker that started anew gets its own partitions back at once,
-/// unless its earlier self is still connected.
-async fn register(context: &Context, hello: Hello) -> Result<(), ProposeError> {
-    let Hello { worker, session, address, software } = hello;
+/// unless its earlier self is still connected, or it starts anew again and again.
+async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
+    let Hello { protocol, worker, session, address, software } = hello;
+    if protocol != PROTOCOL {
+        let text = format!(
+            "worker {worker} (version {software}) speaks protocol {protocol}, this controller {PROTOCOL}; run the same \
+             version of replisome on both"
+        );
+        return Err(Unregistered::Refused(RefusalKind::Fatal, text));
+    }
     let replaces = context.log.read().session_of(&worker).filter(|current| *current != session);
-    if let Some(current) = replaces.filter(|current| context.board.is_attached(*current)) {
-        return Err(Rejection::WorkerInUse { worker, session: current }.into());
+    if let Some(current) = replaces {
+        let in_use = |why| {
+            let holder = context.log.read().sessions().get(&current).map(|session| session.address.clone());
+            let holder = holder.unwrap_or_default();
+            let text = format!("worker id {worker} is in use by {holder} (session {current}){why}");
+            Unregistered::Refused(RefusalKind::InUse, text)
+        };
+        if context.board.is_attached(current) {
+            return Err(in_use("; stop it, or give this worker another id"));
+        }
+        if !context.quick_returns.allow(&worker, Instant::now()) {
+            return Err(in_use(
+                ", and it was started anew too often within a minute: its partitions go to others first",
+            ));
+        }
     }
     let command = Command::RegisterSession { session, worker, address, software, replaces };
     let outcome = context.propose(command).await?;

@@ -46,30 +46,42 @@ pub(super) enum Keep {
 }
 
 /// Whether an owner has to store its floor, or why it must not. `again` says that it has to be stored even if it stands
-/// there already, so that the group does not forget it.
+/// there already, so that the group does not forget it. A detached owner takes a missing offset for the end of its route;
+/// an attached one knows better and stores it again.
 pub(super) fn keep(
     mine: &Identity,
     stored: Option<&StoredOffset>,
     floor: Position,
     (store, again): (bool, bool),
+    detached: bool,
 ) -> Result<Keep, Reason> {
-    let Some(stored) = stored else { return Ok(Keep::Store) };
+    let Some(stored) = stored else {
+        let text = "its stored offset is gone and no controller says that it is still to be copied";
+        return if detached { Err(Reason::Waiting { text: text.to_owned() }) } else { Ok(Keep::Store) };
+    };
     superseded(mine, stored)?;
     let next_offset = stored.position.next_offset;
     // An offset under a lower pair is a late commit of somebody who lost the partition: it is stored over.
-    let is_mine = stored.owner() == Some(mine.owner);
+    let is_mine =
+        matches!(&stored.stored_by, StoredBy::Us(theirs) if same_route(theirs, mine) && theirs.owner == mine.owner);
     let moved = next_offset != floor.next_offset;
     Ok(if again || !is_mine || (store && moved) { Keep::Store } else { Keep::Leave(next_offset) })
 }
 
-/// A greater pair means that somebody took over.
+/// A greater pair means that somebody took over. A later incarnation of the route beats all of an earlier one, whose epochs
+/// are counted apart.
 fn superseded(mine: &Identity, stored: &StoredOffset) -> Result<(), Reason> {
+    let rank = |identity: &Identity| (identity.route_incarnation, identity.owner);
     match &stored.stored_by {
-        StoredBy::Us(theirs) if theirs.owner > mine.owner => {
+        StoredBy::Us(theirs) if theirs.fleet == mine.fleet && rank(theirs) > rank(mine) => {
             Err(Reason::Superseded { epoch: theirs.owner.epoch, session: Some(theirs.owner.session) })
         }
         StoredBy::Us(_) | StoredBy::OtherTool | StoredBy::Unreadable(_) => Ok(()),
     }
+}
+
+fn same_route(theirs: &Identity, mine: &Identity) -> bool {
+    theirs.fleet == mine.fleet && theirs.route_incarnation == mine.route_incarnation
 }
 
 #[cfg(test)]
@@ -145,7 +157,8 @@ mod tests {
     fn a_floor_is_stored_when_it_moved_when_due_and_over_a_lower_pair() {
         let floor = Position::at(NextOffset(40));
         let mine = identity(2, 5);
-        let judge = |found: Option<StoredOffset>, store, again| keep(&mine, found.as_ref(), floor, (store, again));
+        let judge =
+            |found: Option<StoredOffset>, store, again| keep(&mine, found.as_ref(), floor, (store, again), false);
         let leave = |offset| Ok(Keep::Leave(NextOffset(offset)));
         assert_eq!(judge(Some(stored(40, mine.clone())), true, false), leave(40));
         assert_eq!(judge(Some(stored(40, mine.clone())), false, true), Ok(Keep::Store));
@@ -155,5 +168,24 @@ mod tests {
         assert_eq!(judge(Some(stored(40, identity(1, 9))), false, false), Ok(Keep::Store), "lower epoch");
         assert_eq!(judge(Some(stored(40, identity(2, 4))), false, false), Ok(Keep::Store), "older session");
         assert!(judge(Some(stored(40, identity(2, 6))), false, false).is_err(), "newer session");
+    }
+
+    #[test]
+    fn a_later_incarnation_of_the_route_beats_every_epoch_of_an_earlier_one() {
+        let floor = Position::at(NextOffset(40));
+        let (old, new) = (identity(9, 9), Identity { route_incarnation: Revision(2), ..identity(1, 1) });
+        let judge = |mine: &Identity, theirs: &Identity| {
+            keep(mine, Some(&stored(40, theirs.clone())), floor, (true, false), false)
+        };
+        assert!(matches!(judge(&old, &new), Err(Reason::Superseded { .. })), "a worker that was left behind stops");
+        assert_eq!(judge(&new, &old), Ok(Keep::Store), "and what it still stored is stored over");
+    }
+
+    #[test]
+    fn a_missing_offset_stops_only_an_owner_that_no_leader_keeps() {
+        let floor = Position::at(NextOffset(40));
+        assert_eq!(keep(&identity(1, 1), None, floor, (false, false), false), Ok(Keep::Store));
+        let stopped = keep(&identity(1, 1), None, floor, (false, false), true).unwrap_err();
+        assert!(stopped.heals(), "it goes on once a leader renews the lease: {stopped}");
     }
 }

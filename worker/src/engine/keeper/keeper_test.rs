@@ -48,7 +48,8 @@ impl Rig {
         let source = self.clients.admin(&route.source).expect("known");
         let target = self.clients.admin(&route.target).expect("known");
         let offsets = self.clients.offsets(&route.source, "g").expect("known");
-        Keeper::new(route, SessionId::from_number(session), source, target, offsets)
+        let tether = Arc::new(Tether::new(Instant::now()));
+        Keeper::new(route, SessionId::from_number(session), tether, source, target, offsets)
     }
 
     fn question(&self, epoch: u64, start: StartPosition, ask: Ask) -> Question {
@@ -61,6 +62,7 @@ impl Rig {
             source_topic_id: self.source.topic_id("t").unwrap_or_default(),
             target_topic_id: self.target.topic_id("t").unwrap_or_default(),
             start,
+            accept_foreign_offset: false,
         };
         Question { slot: Slot(0), grant: Arc::new(grant), ask, closely: false }
     }

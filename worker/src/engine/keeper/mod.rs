@@ -40,6 +40,7 @@ use crate::engine::keeper::judge::{Keep, Start};
 pub use crate::engine::keeper::thread::{KeeperThread, LedgerHandle};
 use crate::engine::ledger::{Answer, Ask, Question, SourceRange, Verdict};
 use crate::engine::limits::Limits;
+use crate::tether::Tether;
 
 /// How long a stored offset that does not move is left alone. Brokers forget offsets that nobody stores again
 /// (`offsets.retention.minutes`, a week by default); storing once in ten minutes is next to nothing.
@@ -51,9 +52,12 @@ const LIMITS_GOOD_FOR: Duration = Duration::from_secs(10);
 pub struct Keeper {
     route: RouteConfig,
     session: SessionId,
+    tether: Arc<Tether>,
     source: Arc<dyn ClusterAdmin>,
     target: Arc<dyn ClusterAdmin>,
     offsets: Box<dyn OffsetStore>,
+    /// Since when nothing could be found out.
+    blind_since: Option<Instant>,
     limits: BTreeMap<TopicName, (Instant, Limits)>,
     stored_at: BTreeMap<TopicPartition, Instant>,
     /// When the source may be looked at again for lag alone.
@@ -78,20 +82,26 @@ impl Keeper {
     pub fn new(
         route: RouteConfig,
         session: SessionId,
+        tether: Arc<Tether>,
         source: Arc<dyn ClusterAdmin>,
         target: Arc<dyn ClusterAdmin>,
         offsets: Box<dyn OffsetStore>,
     ) -> Self {
-        let (limits, stored_at) = (BTreeMap::new(), BTreeMap::new());
-        Self { route, session, source, target, offsets, limits, stored_at, look_due: None }
+        let (blind_since, limits, stored_at, look_due) = Default::default();
+        Self { route, session, tether, source, target, offsets, blind_since, limits, stored_at, look_due }
     }
 
     /// Answers questions, in the order asked. Waits for both clusters, up to their request timeouts.
     pub fn answer(&mut self, questions: &[Question], now: Instant) -> Vec<Answer> {
         let mut cases: Vec<Case<'_>> = questions.iter().map(|question| self.case(question)).collect();
-        if let Err(reason) = self.work(&mut cases, now) {
-            for case in cases.iter_mut().filter(|case| case.verdict.is_none()) {
-                case.verdict = Some(Verdict::Unanswered(reason.clone()));
+        match self.work(&mut cases, now) {
+            Ok(()) => self.blind_since = None,
+            Err(reason) => {
+                let verdict = self.blind(reason, now);
+                cases
+                    .iter_mut()
+                    .filter(|case| case.verdict.is_none())
+                    .for_each(|case| case.verdict = Some(verdict.clone()));
             }
         }
         self.look_at_lag(&mut cases, now);
@@ -105,6 +115,17 @@ impl Keeper {
         cases.into_iter().map(answer).collect()
     }
 
+    /// Nothing could be found out. That alone stops nothing; but a worker that no leader keeps may have lost its partitions
+    /// long ago, and only the stored offsets can tell: after a lease of neither it stops until it can see again.
+    fn blind(&mut self, reason: Reason, now: Instant) -> Verdict {
+        let since = *self.blind_since.get_or_insert(now);
+        let too_long = now.saturating_duration_since(since) >= self.tether.lease();
+        match too_long && self.tether.is_detached(now) {
+            true => Verdict::Obstacle(reason),
+            false => Verdict::Unanswered(reason),
+        }
+    }
+
     /// Takes all cases through the steps; those that have a verdict are left out of the next. An error concerns all that
     /// have none.
     fn work(&mut self, cases: &mut [Case<'_>], now: Instant) -> Result<(), Reason> {
@@ -116,7 +137,7 @@ impl Keeper {
             let grant = &case.question.grant;
             let outcome = match case.question.ask {
                 Ask::Claim => {
-                    let accept = self.route.accept_foreign_offsets;
+                    let accept = self.route.accept_foreign_offsets || grant.accept_foreign_offset;
                     judge::claim(&case.identity, stored.as_ref(), grant.start, accept).map(|start| {
                         let position = if let Start::At(position) = start { Some(position) } else { None };
                         starts.push(start);
@@ -126,7 +147,9 @@ impl Keeper {
                 Ask::Keep { floor, store } => {
                     let last = self.stored_at.get(&case.source);
                     let again = last.is_none_or(|at| now.saturating_duration_since(*at) >= STORE_AGAIN_AFTER);
-                    judge::keep(&case.identity, stored.as_ref(), floor, (store, again)).map(|keep| match keep {
+                    let detached = self.tether.is_detached(now);
+                    judge::keep(&case.identity, stored.as_ref(), floor, (store, again), detached).map(|keep| match keep
+                    {
                         Keep::Store => Some(floor),
                         Keep::Leave(stored) => {
                             case.verdict = Some(Verdict::Stored(stored));
@@ -240,7 +263,7 @@ impl Keeper {
                 }
             };
             let position = case.store.expect("a claim stores its position");
-            match judge::keep(&case.identity, stored.as_ref(), position, (true, false)) {
+            match judge::keep(&case.identity, stored.as_ref(), position, (true, false), false) {
                 Ok(Keep::Leave(_)) => {}
                 Ok(Keep::Store) => {
                     let error = "the claim was stored over before it could be read back".to_owned();

@@ -1,5 +1,6 @@
 //! A world for the tests of a lane: two clusters in memory, and at most one process that copies between them.
 
+use common::assignment::Renewal;
 use common::config::{ClientProperties, ClusterConfig, Delivery as Promise, RouteConfig};
 use common::ids::{ClusterName, Epoch, FleetId, Partition, Revision, RouteName, SessionId, TopicName};
 use common::offsets::StartPosition;
@@ -11,6 +12,7 @@ use kafka::source::SourceBounds;
 use super::*;
 use crate::engine::keeper::Keeper;
 use crate::engine::ledger::{Answer, Question};
+use crate::tether::Tether;
 
 pub(super) const GROUP: &str = "g";
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -81,6 +83,14 @@ pub(super) fn route() -> RouteConfig {
     }
 }
 
+/// A tie to a leader that never lets go.
+pub(super) fn attached(now: Instant) -> Arc<Tether> {
+    let tether = Tether::new(now);
+    let for_ever = Duration::from_secs(1 << 30);
+    tether.renew(&Renewal { heartbeat: 0, every: for_ever, lease: for_ever }, now);
+    Arc::new(tether)
+}
+
 impl World {
     /// Both clusters have topic `t` with this many partitions.
     pub(super) fn new(partitions: u32) -> Self {
@@ -106,7 +116,8 @@ impl World {
         let (from, to) = (self.clients.admin(&route.source), self.clients.admin(&route.target));
         let offsets = self.clients.offsets(&route.source, GROUP).expect("known");
         let session = SessionId::from_number(self.session);
-        let keeper = Keeper::new(route, session, from.expect("known"), to.expect("known"), offsets);
+        let tether = attached(self.now);
+        let keeper = Keeper::new(route, session, tether, from.expect("known"), to.expect("known"), offsets);
         let ledger = DirectLedger { keeper, now: self.now, answers: None, is_slow: false };
         let mut lane = Lane::new(bounds, self.now);
         for partition in 0..partitions {
@@ -128,6 +139,7 @@ impl World {
             source_topic_id: self.source.topic_id("t").unwrap_or_default(),
             target_topic_id: self.target.topic_id("t").unwrap_or_default(),
             start: StartPosition::Earliest,
+            accept_foreign_offset: false,
         }
     }
 

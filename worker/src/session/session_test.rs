@@ -1,12 +1,13 @@
 //! A session with an engine that only keeps books, over a connection within the process.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use common::assignment::{Grant, Phase, Running, Snapshot, Version};
+use common::assignment::{Grant, Inventory, PROTOCOL, Phase, Renewal, Running, Snapshot, Version};
 use common::config::{ClientProperties, ClusterConfig, Delivery, RouteConfig};
 use common::ids::{
-    ClusterName, ControllerEpoch, Epoch, FleetId, FleetIncarnation, Partition, Revision, RouteName, SessionId, TopicId,
-    TopicName, WorkerId,
+    ClusterName, ControllerEpoch, Epoch, FleetId, FleetIncarnation, Partition, Revision, RouteName, RoutePartition,
+    SessionId, TopicId, TopicName, WorkerId,
 };
 use common::net::{WorkerLink, in_process};
 use common::offsets::StartPosition;
@@ -60,7 +61,7 @@ impl Engine for Books {
         std::future::pending().await
     }
 
-    fn forget(&self, _route: &RouteName) {}
+    fn keep_only(&self, _routes: &BTreeSet<RouteName>) {}
 }
 
 struct Leader(mpsc::Sender<WorkerLink>);
@@ -101,6 +102,7 @@ fn snapshot(revision: u64, session: SessionId, grants: &[(u32, u64)]) -> Down {
         source_topic_id: TopicId::NONE,
         target_topic_id: TopicId::NONE,
         start: StartPosition::Earliest,
+        accept_foreign_offset: false,
     };
     let incarnation = FleetIncarnation(1);
     let version = Version { incarnation, controller_epoch: ControllerEpoch(1), revision: Revision(revision) };
@@ -116,7 +118,9 @@ struct Rig {
     engine: Arc<Books>,
     links: mpsc::Receiver<WorkerLink>,
     shutdown: CancellationToken,
-    session: tokio::task::JoinHandle<Result<(), RunError>>,
+    readiness: watch::Sender<Option<String>>,
+    tether: Arc<Tether>,
+    session: tokio::task::JoinHandle<Result<End, RunError>>,
 }
 
 fn rig(engine: Books) -> Rig {
@@ -124,17 +128,39 @@ fn rig(engine: Books) -> Rig {
     let (sender, links) = mpsc::channel(4);
     let shutdown = CancellationToken::new();
     let hello = Hello {
+        protocol: PROTOCOL,
         worker: WorkerId::new("w").expect("legal"),
         session: SESSION,
         address: "here".to_owned(),
         software: "0".to_owned(),
     };
     let (for_session, stop) = (engine.clone(), shutdown.clone());
+    let (tether, readiness) = (Arc::new(Tether::new(Instant::now())), watch::channel(Some("starting".to_owned())).0);
+    let (its_tether, its_readiness) = (tether.clone(), readiness.clone());
     let session = tokio::spawn(async move {
         let supervisor = Supervisor::new(for_session.clone(), SESSION);
-        keep(hello, for_session.as_ref(), supervisor, Leader(sender), stop).await
+        let (engine, tether, readiness) = (for_session.as_ref(), its_tether.as_ref(), &its_readiness);
+        Session { hello, engine, supervisor, tether, readiness, shutdown: stop }.keep(&mut Leader(sender)).await
     });
-    Rig { engine, links, shutdown, session }
+    Rig { engine, links, shutdown, readiness, tether, session }
+}
+
+/// A leader that answers each heartbeat until the link ends, then returns the link.
+fn renewing(mut link: WorkerLink, count: u64) -> tokio::task::JoinHandle<WorkerLink> {
+    tokio::spawn(async move {
+        while let Ok(message) = link.receive().await {
+            let Up::Heartbeat(heartbeat) = message else { continue };
+            link.send(Down::Renewed(renewal(heartbeat.number)));
+            if heartbeat.number >= count {
+                break;
+            }
+        }
+        link
+    })
+}
+
+fn renewal(heartbeat: u64) -> Renewal {
+    Renewal { heartbeat, every: Duration::from_secs(1), lease: Duration::from_secs(5) }
 }
 
 /// The next inventory, past whatever else comes.
@@ -170,12 +196,12 @@ async fn a_connection_begins_with_hello_and_the_inventory() {
 async fn what_is_pushed_runs_and_an_older_or_foreign_snapshot_changes_nothing() {
     let mut rig = rig(Books::default());
     let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1), (1, 1)])).expect("connected");
+    link.send(snapshot(5, SESSION, &[(0, 1), (1, 1)]));
     runs(&mut link, &[(0, 1), (1, 1)]).await;
     for stale in [snapshot(4, SESSION, &[]), snapshot(9, SessionId::from_number(8), &[])] {
-        link.send(stale).expect("connected");
-        tokio::time::sleep(Duration::from_secs(31)).await;
-        runs(&mut link, &[(0, 1), (1, 1)]).await;
+        link.send(stale);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(rig.engine.statuses().len(), 2);
     }
 }
 
@@ -183,9 +209,9 @@ async fn what_is_pushed_runs_and_an_older_or_foreign_snapshot_changes_nothing() 
 async fn a_new_epoch_starts_only_after_the_old_one_is_released() {
     let mut rig = rig(Books { slow_release: true, ..Books::default() });
     let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)])).expect("connected");
+    link.send(snapshot(5, SESSION, &[(0, 1)]));
     runs(&mut link, &[(0, 1)]).await;
-    link.send(snapshot(6, SESSION, &[(0, 2)])).expect("connected");
+    link.send(snapshot(6, SESSION, &[(0, 2)]));
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(rig.engine.statuses()[0].running.epoch, Epoch(1));
     rig.engine.release(&partition(0));
@@ -196,7 +222,7 @@ async fn a_new_epoch_starts_only_after_the_old_one_is_released() {
 async fn a_lost_connection_stops_nothing_and_is_made_again() {
     let mut rig = rig(Books::default());
     let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)])).expect("connected");
+    link.send(snapshot(5, SESSION, &[(0, 1)]));
     runs(&mut link, &[(0, 1)]).await;
     drop(link);
     let mut again = rig.links.recv().await.expect("dialled again");
@@ -209,35 +235,80 @@ async fn a_lost_connection_stops_nothing_and_is_made_again() {
 async fn a_shutdown_releases_everything_and_says_so() {
     let mut rig = rig(Books::default());
     let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)])).expect("connected");
+    link.send(snapshot(5, SESSION, &[(0, 1)]));
     runs(&mut link, &[(0, 1)]).await;
     rig.shutdown.cancel();
     runs(&mut link, &[]).await;
-    assert_eq!(rig.session.await.expect("no panic"), Ok(()));
+    assert_eq!(rig.session.await.expect("no panic"), Ok(End::Shutdown));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_session_releases_everything_and_ends() {
+async fn a_refused_worker_releases_everything_and_ends() {
+    let ended = end_by(RefusalKind::Fatal).await;
+    assert_eq!(ended, Err(RunError::Refused("why".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ended_session_releases_everything_before_a_new_one_begins() {
+    assert_eq!(end_by(RefusalKind::SessionEnded).await, Ok(End::Expired));
+}
+
+async fn end_by(kind: RefusalKind) -> Result<End, RunError> {
     let mut rig = rig(Books::default());
     let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)])).expect("connected");
+    link.send(snapshot(5, SESSION, &[(0, 1)]));
     runs(&mut link, &[(0, 1)]).await;
-    link.send(Down::Refused("expired".to_owned())).expect("connected");
+    link.send(Down::Refused(Refusal { kind, text: "why".to_owned() }));
     let ended = rig.session.await.expect("no panic");
-    assert_eq!(ended, Err(RunError::Refused("expired".to_owned())));
     assert!(rig.engine.statuses().is_empty());
+    ended
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_id_is_in_use_tries_for_a_lease_and_gives_up() {
+    let mut rig = rig(Books::default());
+    let began = Instant::now();
+    let refuse = async {
+        while let Some(link) = rig.links.recv().await {
+            link.send(Down::Refused(Refusal { kind: RefusalKind::InUse, text: "used by x".to_owned() }));
+        }
+    };
+    refuse.await;
+    assert_eq!(rig.session.await.expect("no panic"), Err(RunError::InUse("used by x".to_owned())));
+    let tried = began.elapsed();
+    assert!(tried >= Duration::from_secs(5) && tried < Duration::from_secs(7), "{tried:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_renews_nothing_is_left_and_what_runs_goes_on() {
+    let mut rig = rig(Books::default());
+    let mut link = rig.links.recv().await.expect("dialled");
+    link.send(snapshot(5, SESSION, &[(0, 1)]));
+    runs(&mut link, &[(0, 1)]).await;
+    let silent = renewing(link, 3).await.expect("no panic");
+    assert_eq!(*rig.readiness.borrow(), None);
+    let fell_silent = Instant::now();
+    let mut next = rig.links.recv().await.expect("dialled again");
+    let waited = fell_silent.elapsed();
+    assert!(waited >= Duration::from_secs(2) && waited <= Duration::from_secs(4), "{waited:?}");
+    assert!(rig.tether.is_detached(Instant::now()));
+    runs(&mut next, &[(0, 1)]).await;
+    drop(silent);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_release_is_waited_for_with_heartbeats_and_then_told_as_unfinished() {
     let mut rig = rig(Books { slow_release: true, ..Books::default() });
     let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)])).expect("connected");
+    link.send(snapshot(5, SESSION, &[(0, 1)]));
     runs(&mut link, &[(0, 1)]).await;
     rig.shutdown.cancel();
     let mut heartbeats = 0;
     while let Ok(message) = link.receive().await {
-        heartbeats += u32::from(message == Up::Heartbeat);
+        if let Up::Heartbeat(heartbeat) = message {
+            heartbeats += 1;
+            link.send(Down::Renewed(renewal(heartbeat.number)));
+        }
     }
     assert!(heartbeats >= 15, "{heartbeats} heartbeats in {DRAIN_MAX:?}");
     assert_eq!(rig.session.await.expect("no panic"), Err(RunError::NotReleased(1)));

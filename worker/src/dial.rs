@@ -1,0 +1,171 @@
+//! Finding the leader: all controllers are asked at once, and the one that serves the worker is kept.
+//!
+//! Owns: the gRPC connection, from the dialling to its end. Never does: interpret what travels over it.
+//!
+//! A controller that does not lead refuses at once and may name the one that does, which is asked too: so a fleet that
+//! grew is found by the controllers a worker was told of long ago. A deposed leader that still serves closes its streams
+//! within a second (it has no quorum), and its snapshots are recognised by their controller epoch.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Duration;
+
+use common::assignment::Down;
+use common::net::{Closed, LeaderLink, WorkerLink, in_process};
+use proto::v1::fleet_client::FleetClient;
+use proto::v1::{LeaderMessage, WorkerMessage};
+use proto::{LEADER_METADATA, MESSAGE_BYTES_MAX};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use tonic::transport::Endpoint;
+
+/// How long one controller may take to answer. A live one takes milliseconds.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// How often an idle connection is tried, and how long the answer may take: a frozen host is noticed although nothing
+/// closes its sockets.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// Finds the leader and connects to it.
+pub trait Dial: Send {
+    /// One attempt.
+    fn dial(&mut self) -> impl Future<Output = Result<LeaderLink, Closed>> + Send;
+}
+
+/// The controllers of a fleet, by address (`host:port`).
+#[derive(Clone, Debug)]
+pub struct Controllers {
+    addresses: Vec<String>,
+    /// Why each did not serve, when that was last said: it is said once, and again when it changes.
+    told: BTreeSet<String>,
+}
+
+impl Controllers {
+    /// The controllers that a worker is told of.
+    pub fn new(addresses: Vec<String>) -> Self {
+        Self { addresses, told: BTreeSet::new() }
+    }
+
+    async fn find(&mut self) -> Option<(LeaderLink, String)> {
+        let mut attempts = JoinSet::new();
+        let mut asked: BTreeSet<String> = self.addresses.iter().cloned().collect();
+        for address in &asked {
+            attempts.spawn(ask(address.clone()));
+        }
+        let mut refusals = BTreeSet::new();
+        while let Some(attempt) = attempts.join_next().await {
+            match attempt.ok()? {
+                Ok(found) => {
+                    self.told.clear();
+                    return Some(found);
+                }
+                Err(NotServed { address, why, leader }) => {
+                    refusals.insert(format!("{address}: {why}"));
+                    if let Some(leader) = leader.filter(|leader| asked.insert(leader.clone())) {
+                        attempts.spawn(ask(leader));
+                    }
+                }
+            }
+        }
+        if refusals != self.told {
+            let controllers = refusals.iter().cloned().collect::<Vec<_>>().join("; ");
+            tracing::warn!(controllers, "no controller serves this worker; what is assigned goes on");
+            self.told = refusals;
+        }
+        None
+    }
+}
+
+impl Dial for Controllers {
+    async fn dial(&mut self) -> Result<LeaderLink, Closed> {
+        let (link, address) = self.find().await.ok_or(Closed)?;
+        tracing::info!(controller = %address, "attached");
+        Ok(link)
+    }
+}
+
+/// A controller that does not serve the worker.
+struct NotServed {
+    address: String,
+    why: String,
+    /// The leader, if the controller named one.
+    leader: Option<String>,
+}
+
+/// Asks one controller.
+async fn ask(address: String) -> Result<(LeaderLink, String), NotServed> {
+    let not_served = |why: String, leader| NotServed { address: address.clone(), why, leader };
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|_| not_served("not an address of the form host:port".to_owned(), None))?
+        .tcp_nodelay(true)
+        .connect_timeout(KEEP_ALIVE)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true);
+    let (link, WorkerEnd { outgoing, link: worker_end }) = ends();
+    let attach = async {
+        let channel = endpoint.connect().await.map_err(|error| not_served(root_cause(&error), None))?;
+        let mut client = FleetClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        client.attach(outgoing).await.map_err(|status| {
+            let leader = status.metadata().get(LEADER_METADATA).and_then(|leader| leader.to_str().ok());
+            not_served(status.message().to_owned(), leader.filter(|leader| !leader.is_empty()).map(str::to_owned))
+        })
+    };
+    match timeout(ANSWER_MAX, attach).await {
+        Ok(Ok(response)) => {
+            tokio::spawn(hear(response.into_inner(), worker_end));
+            Ok((link, address))
+        }
+        Ok(Err(refusal)) => Err(refusal),
+        Err(_) => Err(not_served("no answer".to_owned(), None)),
+    }
+}
+
+/// The leader's end of a link, with what the worker sends as a stream of messages.
+struct WorkerEnd<S> {
+    outgoing: S,
+    link: common::net::ToWorker,
+}
+
+fn ends() -> (LeaderLink, WorkerEnd<impl tokio_stream::Stream<Item = WorkerMessage> + Send + 'static>) {
+    let (link, worker_link): (LeaderLink, WorkerLink) = in_process();
+    let (up, down) = worker_link.split();
+    (link, WorkerEnd { outgoing: ReceiverStream::new(up).map(WorkerMessage::from), link: down })
+}
+
+/// Passes on what the leader says, until either side ends.
+async fn hear(mut incoming: Streaming<LeaderMessage>, link: common::net::ToWorker) {
+    loop {
+        let message = tokio::select! {
+            message = incoming.message() => message,
+            () = link.closed() => return,
+        };
+        match message {
+            Ok(Some(message)) => match Down::try_from(message) {
+                Ok(message) => link.send(message),
+                Err(error) => {
+                    tracing::error!(%error, "the controller sent a message that can't be read");
+                    return;
+                }
+            },
+            Ok(None) => return,
+            Err(status) => {
+                tracing::warn!(why = status.message(), "the connection to the controller ended");
+                return;
+            }
+        }
+    }
+}
+
+/// The innermost error: what the operating system said.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,270 @@
+//! The worker's side of its connection to the leader: inventories, heartbeats and progress up, snapshots down.
+//!
+//! Owns: one registration of the worker (a session) and its life. Never does: stop copying because the connection is
+//! gone. Without a leader, what is assigned goes on.
+//!
+//! ```text
+//! dial -> Hello -> Inventory -> { snapshot -> supervisor | engine changed -> Inventory
+//!   ^                             | heartbeat -> renewed -> tether | progress }
+//!   |                                 |                  |
+//!   |                                 |                  +-- shutdown -> Draining -> released -> Inventory -> end
+//!   +-- connection lost, or nothing renewed for two heartbeats        refused -> end, or register anew
+//! ```
+
+mod reported;
+
+use std::pin::pin;
+use std::time::Duration;
+
+use common::assignment::{Down, Hello, Refusal, RefusalKind, Up};
+use common::net::{Closed, LeaderLink};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::dial::Dial;
+use crate::engine::Engine;
+use crate::metrics;
+use crate::session::reported::Reported;
+use crate::supervisor::{RELEASE_TIMEOUT, Supervisor};
+use crate::tether::Tether;
+
+/// How often changed progress goes up.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+/// How often a full inventory goes up although nothing changed.
+const INVENTORY_EVERY: Duration = Duration::from_secs(30);
+/// How long a worker may take to release everything when it is stopped: a release, and the client's time to give up on a
+/// last store.
+const DRAIN_MAX: Duration = RELEASE_TIMEOUT.saturating_mul(2);
+/// How long to wait before dialling again, at first; twice as long each time.
+const DIAL_AGAIN_MIN: Duration = Duration::from_millis(50);
+/// The longest such wait.
+const DIAL_AGAIN_MAX: Duration = Duration::from_secs(1);
+
+/// Why a worker ended before it was asked to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// Another process is this worker.
+    #[error("{0}")]
+    InUse(String),
+    /// The leader does not take this worker.
+    #[error("the controller refused this worker: {0}")]
+    Refused(String),
+    /// A thread of the worker panicked.
+    #[error("thread {0} broke; what it last stored stands, what it copied since will be copied again")]
+    Broken(String),
+    /// Partitions that were not released in time when the worker was stopped.
+    #[error("{0} partitions could not finish in time; what they copied since they last stored will be copied again")]
+    NotReleased(usize),
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It was asked to end, and everything is released.
+    Shutdown,
+    /// The leader has ended it, and everything is released: the worker is to register anew.
+    Expired,
+}
+
+/// One session of the worker.
+pub(crate) struct Session<'a, E> {
+    /// Its first message.
+    pub hello: Hello,
+    /// What copies.
+    pub engine: &'a E,
+    /// What is to be copied.
+    pub supervisor: Supervisor<E>,
+    /// When its lease was renewed.
+    pub tether: &'a Tether,
+    /// What is missing until the worker is ready; `None` while it is attached.
+    pub readiness: &'a watch::Sender<Option<String>>,
+    /// Ends it.
+    pub shutdown: CancellationToken,
+}
+
+/// Why a connection ended.
+enum Detached {
+    /// The other side is gone: dial again.
+    Lost,
+    /// Another process with this worker id is connected.
+    InUse(String),
+    /// The leader has ended the session.
+    Expired(String),
+    /// The worker can't go on.
+    Ended(RunError),
+}
+
+impl From<Closed> for Detached {
+    fn from(_: Closed) -> Self {
+        Self::Lost
+    }
+}
+
+impl<E: Engine> Session<'_, E> {
+    /// Keeps the session until it is shut down or ended, then releases everything.
+    pub async fn keep(mut self, dial: &mut impl Dial) -> Result<End, RunError> {
+        let mut again = DIAL_AGAIN_MIN;
+        let mut in_use_since: Option<Instant> = None;
+        while let Some(dialled) = self.meanwhile(dial.dial()).await? {
+            let outcome = match dialled {
+                Ok(mut link) => {
+                    again = DIAL_AGAIN_MIN;
+                    self.attached(&mut link).await
+                }
+                Err(Closed) => Err(Detached::Lost),
+            };
+            self.readiness.send_replace(Some("no controller serves this worker".to_owned()));
+            match outcome {
+                Ok(()) => return Ok(End::Shutdown),
+                Err(Detached::Lost) => {}
+                Err(Detached::InUse(text)) => {
+                    let since = *in_use_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= self.tether.lease() {
+                        self.drain().await?;
+                        return Err(RunError::InUse(text));
+                    }
+                }
+                Err(Detached::Expired(why)) => {
+                    tracing::warn!(why, "the session has ended; everything is released, then a new one begins");
+                    self.drain().await?;
+                    return Ok(End::Expired);
+                }
+                Err(Detached::Ended(error)) => {
+                    if matches!(error, RunError::Refused(_)) {
+                        self.drain().await?;
+                    }
+                    return Err(error);
+                }
+            }
+            if self.meanwhile(tokio::time::sleep(again)).await?.is_none() {
+                break;
+            }
+            again = (again * 2).min(DIAL_AGAIN_MAX);
+        }
+        self.drain().await?;
+        Ok(End::Shutdown)
+    }
+
+    /// Does `work` while there is no connection; what was assigned goes on. `None` when the session is shut down.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<Option<T>, RunError> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(Some(done)),
+                () = self.engine.changed() => self.supervisor.reconcile(Instant::now()),
+                thread = self.engine.broken() => return Err(RunError::Broken(thread)),
+                () = self.shutdown.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    /// One connection, from the first message to the last.
+    async fn attached(&mut self, link: &mut LeaderLink) -> Result<(), Detached> {
+        let Self { hello, engine, supervisor, tether, readiness, shutdown } = self;
+        let mut reported = Reported::hello(Instant::now());
+        link.send(Up::Hello(hello.clone())).await?;
+        reported.inventory(supervisor, link, true).await?;
+        let dialled = Instant::now();
+        let mut every = tether.every();
+        let mut heartbeat = ticks(every);
+        let mut progress = ticks(PROGRESS_EVERY);
+        let mut inventory = ticks(INVENTORY_EVERY);
+        let mut drain_by: Option<Instant> = None;
+        loop {
+            if drain_by.is_some() && supervisor.is_idle() {
+                supervisor.reconcile(Instant::now());
+                let _ = reported.progress(supervisor, link).await;
+                let _ = reported.inventory(supervisor, link, false).await;
+                return Ok(());
+            }
+            tokio::select! {
+                message = link.receive() => match message? {
+                    Down::Snapshot(_) if drain_by.is_some() => {}
+                    Down::Snapshot(snapshot) => {
+                        supervisor.apply(&snapshot, Instant::now());
+                        reported.inventory(supervisor, link, false).await?;
+                    }
+                    Down::Renewed(renewal) => {
+                        if let Some(sent) = reported.sent(&renewal) {
+                            tether.renew(&renewal, sent);
+                        }
+                        readiness.send_replace(None);
+                        if every != renewal.every {
+                            every = renewal.every;
+                            heartbeat = ticks(every);
+                        }
+                    }
+                    Down::Refused(refusal) => return Err(refused(refusal)),
+                },
+                () = engine.changed() => {
+                    supervisor.reconcile(Instant::now());
+                    reported.inventory(supervisor, link, false).await?;
+                }
+                thread = engine.broken() => return Err(Detached::Ended(RunError::Broken(thread))),
+                _ = heartbeat.tick() => {
+                    // A leader that takes what is sent and answers nothing is none: another one may be there.
+                    if tether.is_detached(Instant::now()) && dialled.elapsed() > every * 2 {
+                        tracing::warn!("the controller renews nothing; looking for another one");
+                        return Err(Detached::Lost);
+                    }
+                    reported.heartbeat(link, Instant::now()).await?;
+                    if supervisor.has_failed_starts() {
+                        supervisor.reconcile(Instant::now());
+                    }
+                }
+                _ = progress.tick() => {
+                    metrics::publish(&engine.statuses());
+                    reported.progress(supervisor, link).await?;
+                }
+                _ = inventory.tick() => reported.inventory(supervisor, link, true).await?,
+                () = shutdown.cancelled(), if drain_by.is_none() => {
+                    drain_by = Some(Instant::now() + DRAIN_MAX);
+                    link.send(Up::Draining).await?;
+                    supervisor.want_nothing(Instant::now());
+                }
+                () = until(drain_by) => return Err(Detached::Ended(RunError::NotReleased(engine.statuses().len()))),
+            }
+        }
+    }
+
+    /// Releases everything without a connection, within the time a release may take.
+    async fn drain(&mut self) -> Result<(), RunError> {
+        let drain_by = Some(Instant::now() + DRAIN_MAX);
+        self.supervisor.want_nothing(Instant::now());
+        while !self.supervisor.is_idle() {
+            tokio::select! {
+                () = self.engine.changed() => {}
+                thread = self.engine.broken() => return Err(RunError::Broken(thread)),
+                () = until(drain_by) => return Err(RunError::NotReleased(self.engine.statuses().len())),
+            }
+        }
+        self.supervisor.reconcile(Instant::now());
+        Ok(())
+    }
+}
+
+fn refused(Refusal { kind, text }: Refusal) -> Detached {
+    match kind {
+        RefusalKind::InUse => Detached::InUse(text),
+        RefusalKind::SessionEnded => Detached::Expired(text),
+        RefusalKind::Fatal => Detached::Ended(RunError::Refused(text)),
+    }
+}
+
+/// Returns at the deadline, if there is one.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+#[cfg(test)]
+mod session_test;

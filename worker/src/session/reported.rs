@@ -1,0 +1,92 @@
+//! What the leader was told last, so that only what changed goes up.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use common::assignment::{Heartbeat, Inventory, Progress, Renewal, Up};
+use common::ids::RoutePartition;
+use common::net::{Closed, LeaderLink};
+use tokio::time::Instant;
+
+use crate::engine::Engine;
+use crate::supervisor::Supervisor;
+
+/// Heartbeats whose answer is awaited. More than a lease's worth means that the leader is gone.
+const AWAITED_MAX: usize = 64;
+
+/// What was sent over one connection.
+pub(super) struct Reported {
+    inventory: Option<Inventory>,
+    progress: BTreeMap<RoutePartition, Progress>,
+    /// The number of the last heartbeat, and when those not yet answered were sent; the hello counts as number 0.
+    heartbeat: u64,
+    awaited: VecDeque<(u64, Instant)>,
+}
+
+impl Reported {
+    /// Nothing but the hello.
+    pub(super) fn hello(now: Instant) -> Self {
+        Self { inventory: None, progress: BTreeMap::new(), heartbeat: 0, awaited: VecDeque::from([(0, now)]) }
+    }
+
+    /// Sends the inventory if it is another one, or if it is due all the same.
+    pub(super) async fn inventory<E: Engine>(
+        &mut self,
+        supervisor: &Supervisor<E>,
+        link: &LeaderLink,
+        due: bool,
+    ) -> Result<(), Closed> {
+        let inventory = supervisor.inventory();
+        if due || self.inventory.as_ref() != Some(&inventory) {
+            self.inventory = Some(inventory.clone());
+            link.send(Up::Inventory(inventory)).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends the progress that changed.
+    pub(super) async fn progress<E: Engine>(
+        &mut self,
+        supervisor: &Supervisor<E>,
+        link: &LeaderLink,
+    ) -> Result<(), Closed> {
+        let changed: Vec<Progress> = supervisor
+            .progress()
+            .into_iter()
+            .filter(|progress| self.progress.get(&progress.partition) != Some(progress))
+            .collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        self.progress.extend(changed.iter().map(|progress| (progress.partition.clone(), progress.clone())));
+        link.send(Up::Progress(changed)).await
+    }
+
+    /// Sends a heartbeat.
+    pub(super) async fn heartbeat(&mut self, link: &LeaderLink, now: Instant) -> Result<(), Closed> {
+        self.heartbeat += 1;
+        self.awaited.push_back((self.heartbeat, now));
+        if self.awaited.len() > AWAITED_MAX {
+            self.awaited.pop_front();
+        }
+        link.send(Up::Heartbeat(Heartbeat { number: self.heartbeat, rss_bytes: rss_bytes() })).await
+    }
+
+    /// When that was sent which a renewal answers.
+    pub(super) fn sent(&mut self, renewal: &Renewal) -> Option<Instant> {
+        let mut sent = None;
+        while let Some((number, at)) = self.awaited.front().copied().filter(|(number, _)| *number <= renewal.heartbeat)
+        {
+            self.awaited.pop_front();
+            sent = (number == renewal.heartbeat).then_some(at);
+        }
+        sent
+    }
+}
+
+/// Resident memory of this process, from Linux's `/proc/self/status`; 0 elsewhere.
+fn rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
+}
