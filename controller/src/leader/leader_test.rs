@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Snapshot, Up};
-use common::net::LeaderLink;
 use common::ids::{Epoch, SessionId, WorkerId};
+use common::net::LeaderLink;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::LeaderConfig;
@@ -210,7 +210,10 @@ async fn a_release_that_no_snapshot_showed_is_confirmed_all_the_same() {
     let step = |planned_on, step| Move { partition: id("a", 0), planned_on, step, cause: Cause::Balance };
     let assign = step(Epoch(1), Step::Assign { to: worker.session });
     let release = step(Epoch(2), Step::Release { from: worker.session });
-    for command in [Command::ResumeTopic { route, topic, partition: None }, Command::Moves(vec![assign, release])] {
+    for command in [
+        Command::ResumeTopic { route, topic, partition: None, accept_foreign_offsets: false },
+        Command::Moves(vec![assign, release]),
+    ] {
         fleet.handle.propose("test", command).await.unwrap();
     }
     fleet.until_all_assigned(1).await;

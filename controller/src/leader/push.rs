@@ -69,6 +69,7 @@ fn fill(state: &State, slices: &mut BTreeMap<SessionId, Slice>) {
                         source_topic_id: facts.source_topic_id,
                         target_topic_id: facts.target_topic_id,
                         start: slot.start,
+                        accept_foreign_offset: slot.accepts(epoch),
                     });
                 }
                 (Life::Releasing { since, .. }, _) => slice.confirm = slice.confirm.max(Some(since)),

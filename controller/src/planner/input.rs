@@ -28,6 +28,8 @@ pub struct Candidate {
     pub place: Place,
     /// What is to become of it.
     pub wish: Wish,
+    /// The session that an operator wants it to go to.
+    pub destination: Option<SessionId>,
 }
 
 /// Where a partition is.
@@ -47,13 +49,13 @@ impl PlanInput {
     /// The table as it will be once these sessions have expired.
     pub fn of(state: &State, lost: &BTreeSet<SessionId>, budget: usize) -> Self {
         let live = state.sessions().iter().filter(|(id, _)| !lost.contains(id));
-        let sessions = live.map(|(id, session)| (*id, !session.draining)).collect();
+        let sessions = live.map(|(id, _)| (*id, !state.is_draining(*id))).collect();
         let mut partitions = Vec::with_capacity(state.slots().len());
         for ((route, name), topic) in state.topics() {
             for (id, slot) in state.slots_of(route, name) {
                 let (partition, wish) = (id.clone(), state.wish_in(topic, id));
-                let place = place(slot.life, lost);
-                partitions.push(Candidate { partition, epoch: slot.epoch, place, wish });
+                let (epoch, place, destination) = (slot.epoch, place(slot.life, lost), slot.destination);
+                partitions.push(Candidate { partition, epoch, place, wish, destination });
             }
         }
         Self { sessions, partitions, budget }

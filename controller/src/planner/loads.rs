@@ -63,12 +63,17 @@ impl<'a> Loads<'a> {
     /// Counts a partition that stays where it runs. All are kept before the first is placed. One that would not be
     /// granted anew is never given away.
     pub(super) fn keep(&mut self, session: SessionId, candidate: &'a Candidate) {
-        let topic = topic_of(candidate);
-        self.set_count(session, 1);
+        self.give(session, candidate);
         if candidate.wish == Wish::Run {
-            self.of_session.get_mut(&session).expect("takes work").running.entry(topic).or_default().push(candidate);
+            let running = &mut self.of_session.get_mut(&session).expect("takes work").running;
+            running.entry(topic_of(candidate)).or_default().push(candidate);
         }
-        *self.of_topic.entry(topic).or_default().entry(session).or_default() += 1;
+    }
+
+    /// Counts a partition that goes to a session whatever that has to do.
+    pub(super) fn give(&mut self, session: SessionId, candidate: &'a Candidate) {
+        self.set_count(session, 1);
+        *self.of_topic.entry(topic_of(candidate)).or_default().entry(session).or_default() += 1;
     }
 
     /// Gives a partition to the session with the least to do; `None` if there is no session.

@@ -18,6 +18,7 @@
 //! - P7 same input, same plan
 //! - P8 a join moves at most ceil(P / (N + 1))
 //! - P9 a topic's partitions per worker ≤ ceil(P of the topic / N) + 1 where placement is free
+//! - P10 a partition goes where an operator sent it, and no other moves for it
 //!
 //! Planning takes O((P + N) log N): each partition is looked at once, and finds its session in an ordered set.
 
@@ -109,10 +110,20 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Gives each partition without a session to the one with the least to do, of those to the one with the least of
-    /// its topic, of those to the oldest.
+    /// Gives each partition without a session to the one an operator named, if that takes work; else to the one with the
+    /// least to do, of those to the one with the least of its topic, of those to the oldest.
     fn place(&mut self) {
-        for candidate in std::mem::take(&mut self.to_place) {
+        let all = std::mem::take(&mut self.to_place);
+        let (sent, free): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|candidate| self.destination(candidate).is_some());
+        for candidate in sent {
+            let to = self.destination(candidate).expect("those with one were set apart");
+            self.loads.give(to, candidate);
+            if let Place::Vacant(_) = candidate.place {
+                self.push(candidate, Step::Assign { to }, Cause::Operator);
+            }
+        }
+        for candidate in free {
             let session = self.loads.take_least(candidate);
             let Place::Vacant(vacancy) = candidate.place else { continue };
             match session {
@@ -120,6 +131,11 @@ impl<'a> Planner<'a> {
                 None => self.wait(candidate, Reason::Waiting { text: "no worker takes work".into() }),
             }
         }
+    }
+
+    /// Where an operator wants a partition, as far as that is possible.
+    fn destination(&self, candidate: &Candidate) -> Option<SessionId> {
+        candidate.destination.filter(|session| self.loads.takes_work(*session))
     }
 
     /// Releases partitions of the sessions with the most, as far as the budget goes, until all have the same but one.

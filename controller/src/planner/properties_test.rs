@@ -33,12 +33,13 @@ fn wish() -> impl Strategy<Value = Wish> {
 /// Any table, sensible or not, as far as it could come out of `PlanInput::of`.
 fn any_input() -> impl Strategy<Value = PlanInput> {
     let sessions = prop::collection::vec(any::<bool>(), 0..=SESSIONS_MAX);
-    let slot = (0u8..6, any::<Index>(), wish(), 0u64..4);
+    let destination = prop::option::weighted(0.2, any::<Index>());
+    let slot = (0u8..6, any::<Index>(), wish(), 0u64..4, destination);
     let topics = prop::collection::vec(prop::collection::vec(slot, 1..8), 0..4);
     (sessions, topics, 0usize..8).prop_map(|(sessions, topics, budget)| {
         let mut partitions = Vec::new();
         for (number, topic) in topics.into_iter().enumerate() {
-            for (index, (place, owner, wish, epoch)) in topic.into_iter().enumerate() {
+            for (index, (place, owner, wish, epoch, destination)) in topic.into_iter().enumerate() {
                 let place = match place {
                     0 => Place::Vacant(Vacancy::New),
                     1 => Place::Fencing,
@@ -46,7 +47,9 @@ fn any_input() -> impl Strategy<Value = PlanInput> {
                     3..=5 if !sessions.is_empty() => Place::On(session(owner.index(sessions.len()))),
                     _ => Place::Vacant(Vacancy::Lost),
                 };
-                partitions.push(Candidate { partition: partition(number, index), epoch: Epoch(epoch), place, wish });
+                let destination = destination.map(|to| session(to.index(SESSIONS_MAX + 1)));
+                let (partition, epoch) = (partition(number, index), Epoch(epoch));
+                partitions.push(Candidate { partition, epoch, place, wish, destination });
             }
         }
         let sessions = sessions.into_iter().enumerate().map(|(n, takes_work)| (session(n), takes_work)).collect();
@@ -60,7 +63,7 @@ fn settled() -> impl Strategy<Value = PlanInput> {
         let place = Place::Vacant(Vacancy::New);
         let all =
             topics.iter().enumerate().flat_map(|(topic, size)| (0..*size).map(move |index| partition(topic, index)));
-        let candidate = |partition| Candidate { partition, epoch: Epoch(0), place, wish: Wish::Run };
+        let candidate = |partition| Candidate { partition, epoch: Epoch(0), place, wish: Wish::Run, destination: None };
         let sessions = (0..count).map(|number| (session(number), true)).collect();
         settle(PlanInput { sessions, partitions: all.map(candidate).collect(), budget: 0 })
     })
@@ -79,6 +82,7 @@ fn applied(input: &PlanInput, plan: &Plan) -> PlanInput {
             (Step::Assign { to }, Place::Vacant(_)) => {
                 candidate.place = Place::On(to);
                 candidate.epoch = candidate.epoch.next();
+                candidate.destination = None;
             }
             (step, place) => panic!("{step:?} of a partition at {place:?}"),
         }
@@ -228,8 +232,13 @@ proptest! {
 #[test]
 fn a_plan_reads_as_one_line_a_move() {
     let on = |number| Place::On(session(number));
-    let candidate =
-        |index, place| Candidate { partition: partition(0, index), epoch: Epoch(4), place, wish: Wish::Run };
+    let candidate = |index, place| Candidate {
+        partition: partition(0, index),
+        epoch: Epoch(4),
+        place,
+        wish: Wish::Run,
+        destination: None,
+    };
     let input = PlanInput {
         sessions: BTreeMap::from([(session(0), true), (session(1), true)]),
         partitions: vec![
@@ -255,7 +264,7 @@ fn a_plan_reads_as_one_line_a_move() {
 fn a_hundred_thousand_partitions_on_a_thousand_sessions_are_planned_in_one_go() {
     let place = Place::Vacant(Vacancy::New);
     let all = (0..10_000).flat_map(|topic| (0..10).map(move |index| partition(topic, index)));
-    let candidate = |partition| Candidate { partition, epoch: Epoch(0), place, wish: Wish::Run };
+    let candidate = |partition| Candidate { partition, epoch: Epoch(0), place, wish: Wish::Run, destination: None };
     let sessions = (0..1_000).map(|number| (session(number), true)).collect();
     let input = PlanInput { sessions, partitions: all.map(candidate).collect(), budget: 0 };
     let mut placed = applied(&input, &plan(&input));

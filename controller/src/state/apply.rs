@@ -54,7 +54,9 @@ impl State {
             }
             Command::AddCluster(cluster) => self.add_cluster(stamp, cluster),
             Command::AddRoute { route, settings } => self.add_route(stamp, route, settings),
-            Command::RemoveRoute { route } => self.remove_route(stamp, &route),
+            Command::RemoveCluster { cluster } => self.remove_cluster(stamp, &cluster),
+            Command::RemoveRoute { route, keep_offsets } => self.remove_route(stamp, &route, keep_offsets),
+            Command::OffsetsDeleted { route } => self.offsets_deleted(stamp, &route),
             Command::PauseRoute { route, reason } => self.set_route_paused(stamp, &route, true, &reason),
             Command::ResumeRoute { route } => self.set_route_paused(stamp, &route, false, ""),
             Command::AddTopic { route, topic, target, start } => self.add_topic(stamp, route, topic, target, start),
@@ -62,16 +64,31 @@ impl State {
             Command::PauseTopic { route, topic, partition, reason } => {
                 self.set_topic_paused(stamp, (&route, &topic), partition, Some(&reason))
             }
-            Command::ResumeTopic { route, topic, partition } => {
-                self.set_topic_paused(stamp, (&route, &topic), partition, None)
+            Command::ResumeTopic { route, topic, partition, accept_foreign_offsets } => {
+                let resumed = self.set_topic_paused(stamp, (&route, &topic), partition, None)?;
+                if accept_foreign_offsets {
+                    self.accept_foreign_offsets(stamp, &route, &topic, partition);
+                    return Ok(Effect::Done);
+                }
+                Ok(resumed)
             }
+            Command::MovePartition { partition, to } => self.move_partition(stamp, &partition, &to),
             Command::ReportTopics(reports) => Ok(batch(reports, |report| self.report_topic(stamp, report))),
             Command::SurveyRoute { route, incarnation } => self.survey_route(&route, incarnation),
             Command::RegisterSession { session, worker, address, software, replaces } => {
-                let registered = Session { worker, address, software, draining: false, registered: stamp.revision };
+                let registered = Session {
+                    worker,
+                    address,
+                    software,
+                    draining: false,
+                    registered: stamp.revision,
+                    took_over: replaces.is_some(),
+                };
                 self.register_session(stamp, session, registered, replaces)
             }
             Command::DrainSession { session } => self.drain_session(stamp, session),
+            Command::DrainWorker { worker } => self.set_drained(stamp, &worker, true),
+            Command::UndrainWorker { worker } => self.set_drained(stamp, &worker, false),
             Command::ExpireSession { session, reason, moves } => {
                 if !self.sessions().contains_key(&session) {
                     return Err(Rejection::UnknownSession(session));

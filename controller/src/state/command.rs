@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use common::config::{ClusterConfig, RouteSettings};
-use common::ids::{Epoch, Partition, Revision, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
+use common::ids::{ClusterName, Epoch, Partition, Revision, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
 use common::offsets::StartPosition;
 use common::reason::Reason;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,11 @@ pub enum Command {
     BeginLeadership,
     /// Names a Kafka cluster.
     AddCluster(ClusterConfig),
+    /// Forgets a Kafka cluster that nothing needs any more.
+    RemoveCluster {
+        /// Which.
+        cluster: ClusterName,
+    },
     /// Adds a route.
     AddRoute {
         /// Its name.
@@ -49,8 +54,16 @@ pub enum Command {
         /// What the operator chose.
         settings: RouteSettings,
     },
-    /// Removes a route with its topics, once each partition is released.
+    /// Removes a route with its topics, once each partition is released, then its offsets on the source. Of a route
+    /// whose offsets are waiting to be deleted it can only say that they stay after all.
     RemoveRoute {
+        /// Which.
+        route: RouteName,
+        /// Whether its offsets stay on the source.
+        keep_offsets: bool,
+    },
+    /// The consumer group of a removed route is gone from the source.
+    OffsetsDeleted {
         /// Which.
         route: RouteName,
     },
@@ -103,6 +116,16 @@ pub enum Command {
         topic: TopicName,
         /// The one partition that is meant, or all.
         partition: Option<Partition>,
+        /// Whether the next grant of each accepts a stored offset of another identity. Those that run are released for
+        /// it.
+        accept_foreign_offsets: bool,
+    },
+    /// Gives a partition to another worker.
+    MovePartition {
+        /// Which.
+        partition: RoutePartition,
+        /// Whom to.
+        to: WorkerId,
     },
     /// What a look at Kafka found, topic by topic.
     ReportTopics(Vec<TopicReport>),
@@ -126,10 +149,20 @@ pub enum Command {
         /// The worker's earlier session, which ends in the same entry.
         replaces: Option<SessionId>,
     },
-    /// A session gets nothing more and gives back what it has.
+    /// A session gets nothing more and gives back what it has: its process is shutting down.
     DrainSession {
         /// Which.
         session: SessionId,
+    },
+    /// A worker gets nothing more and gives back what it has, over its restarts too.
+    DrainWorker {
+        /// Which.
+        worker: WorkerId,
+    },
+    /// Ends that.
+    UndrainWorker {
+        /// Which.
+        worker: WorkerId,
     },
     /// A session is gone. Its partitions are unassigned and go to others in the same entry.
     ExpireSession {
@@ -203,6 +236,8 @@ pub enum Cause {
     Paused,
     /// It is being removed.
     Removed,
+    /// An operator asked for it.
+    Operator,
 }
 
 /// A release that is complete.
@@ -221,6 +256,8 @@ pub struct TopicReport {
     pub route: RouteName,
     /// The incarnation that was looked at: a report about an earlier one is stale.
     pub incarnation: Revision,
+    /// The revision of the table that the look went by: it knew no later wish.
+    pub seen: Revision,
     /// The source topic.
     pub topic: TopicName,
     /// The target topic, for a topic that is new to the table.
@@ -245,6 +282,22 @@ pub enum Finding {
     Waiting(Reason),
 }
 
+impl Cause {
+    /// A stable word, for metrics and scripts.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Released => "released",
+            Self::SessionLost => "session-lost",
+            Self::Drain => "drain",
+            Self::Balance => "balance",
+            Self::Paused => "paused",
+            Self::Removed => "removed",
+            Self::Operator => "operator",
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -255,6 +308,7 @@ impl fmt::Display for Cause {
             Self::Balance => "another session has less to do",
             Self::Paused => "it is paused",
             Self::Removed => "it is being removed",
+            Self::Operator => "an operator asked for it",
         })
     }
 }

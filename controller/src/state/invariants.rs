@@ -6,7 +6,8 @@ use std::fmt;
 use super::State;
 use super::events::EVENTS_PER_KIND_MAX;
 use super::requests::REQUESTS_MAX;
-use super::slots::Life;
+use super::slots::{Accept, Life};
+use super::workers::{ABSENT_WORKERS_MAX, Presence};
 
 /// An invariant that does not hold, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,18 +29,24 @@ impl fmt::Display for Violation {
 const C1: (&str, &str) = ("C1", "an epoch never falls");
 const C2: (&str, &str) =
     ("C2", "one owner per partition, under the slot's epoch, and a new owner only of an unassigned one");
-const C3: (&str, &str) = ("C3", "an owner is a registered session, and a worker has one session");
+const C3: (&str, &str) = ("C3", "an owner or a destination is a registered session, and a worker has one session");
 const C4: (&str, &str) = ("C4", "slots exist exactly for partitions of topics on known routes");
+const C5: (&str, &str) = ("C5", "what an operator asked for the next grant ends with it");
 const C6: (&str, &str) = ("C6", "an election alone moves nothing");
+const R1: (&str, &str) = ("R1", "a route's clusters are known, and so is what a removed one left behind");
 const BOUNDS: (&str, &str) = ("B1", "tables of the past are bounded");
 
 /// Checks one table.
 pub fn check(state: &State) -> Result<(), Violation> {
     owners(state)?;
+    sessions_and_workers(state)?;
+    routes_and_clusters(state)?;
     slots_and_topics(state)?;
     let (requests, events) = (state.requests.len(), state.events.longest());
-    ensure(requests <= REQUESTS_MAX && events <= EVENTS_PER_KIND_MAX, BOUNDS, || {
-        format!("{requests} answers, {events} events of one kind")
+    let absent = state.workers.values().filter(|worker| worker.presence != Presence::Registered && !worker.drained);
+    let absent = absent.count();
+    ensure(requests <= REQUESTS_MAX && events <= EVENTS_PER_KIND_MAX && absent <= ABSENT_WORKERS_MAX, BOUNDS, || {
+        format!("{requests} answers, {events} events of one kind, {absent} workers without a session")
     })
 }
 
@@ -69,13 +76,42 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
 
 fn owners(state: &State) -> Result<(), Violation> {
     for (id, slot) in &state.slots {
+        if let Some(session) = slot.destination {
+            ensure(state.sessions().contains_key(&session), C3, || format!("{id} is to go to session {session}"))?;
+        }
         let Some((session, epoch)) = slot.life.owner() else { continue };
         ensure(state.sessions().contains_key(&session), C3, || format!("{id} belongs to session {session}"))?;
         ensure(epoch <= slot.epoch, C2, || format!("{id} is held under {epoch}, the slot has {}", slot.epoch))?;
+        let is_assigned = matches!(slot.life, Life::Assigned { .. });
+        let is_asked = slot.destination.is_some() || slot.accept == Some(Accept::Next);
+        ensure(!(is_assigned && is_asked), C5, || format!("{id} is assigned: {slot:?}"))?;
     }
+    Ok(())
+}
+
+fn sessions_and_workers(state: &State) -> Result<(), Violation> {
     for (id, session) in state.sessions() {
-        let newest = state.sessions.newest.get(&session.worker);
-        ensure(newest == Some(id), C3, || format!("worker {} has {id} and {newest:?}", session.worker))?;
+        let newest = state.session_of(&session.worker);
+        ensure(newest == Some(*id), C3, || format!("worker {} has {id} and {newest:?}", session.worker))?;
+    }
+    for (id, worker) in state.workers() {
+        let session = state.sessions().get(&worker.session).filter(|session| session.worker == *id);
+        let is_registered = worker.presence == Presence::Registered;
+        ensure(session.is_some() == is_registered, C3, || format!("worker {id} is {:?}", worker.presence))?;
+    }
+    Ok(())
+}
+
+fn routes_and_clusters(state: &State) -> Result<(), Violation> {
+    for (name, route) in state.routes() {
+        for cluster in [&route.settings.source, &route.settings.target] {
+            ensure(state.clusters().contains_key(cluster), R1, || format!("route {name} needs cluster {cluster}"))?;
+        }
+    }
+    for (name, retired) in state.retired() {
+        let cluster = &retired.source;
+        ensure(state.clusters().contains_key(cluster), R1, || format!("offsets of {name} are on cluster {cluster}"))?;
+        ensure(!state.routes().contains_key(name), R1, || format!("{name} is a route and a removed one"))?;
     }
     Ok(())
 }

@@ -7,9 +7,11 @@
 //! ```text
 //! Envelope {request, actor, time, command} --State::apply(revision)--> Outcome, or a Rejection and no change at all
 //!
-//! clusters   routes --< topics --< slots >-- sessions          requests   events
-//!            intent     intent,    who owns   who is           answers    what happened,
-//!                       facts      what       there            by id      bounded
+//! clusters   routes --< topics --< slots >-- sessions >-- workers      requests   events
+//!            intent     intent,    who owns   who is       who ever     answers    what happened,
+//!              |        facts      what       there        was there    by id      bounded
+//!              v
+//!            retired: groups of removed routes that are to be deleted
 //! ```
 //!
 //! Each command validates first and changes then; a batch (`Moves`, `Released`, `ReportTopics`) does so item by item
@@ -29,28 +31,36 @@ pub mod events;
 pub mod invariants;
 pub mod outcome;
 mod requests;
+pub mod retired;
 pub mod routes;
 pub mod sessions;
 pub mod slots;
 #[cfg(test)]
 mod state_test;
 pub mod topics;
+pub mod workers;
 
 use std::collections::BTreeMap;
 
 use common::config::{ClusterConfig, RouteConfig};
 use common::ids::{
     ClusterName, ControllerEpoch, FleetId, FleetIncarnation, Revision, RouteName, RoutePartition, SessionId, TopicName,
+    WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
 pub use command::{Cause, Command, Envelope, Move, RequestId, Step};
 pub use events::{Event, EventKind, NewEvent};
 pub use outcome::{Effect, Outcome, Rejection};
+pub use retired::Retired;
 pub use routes::Route;
 pub use sessions::Session;
-pub use slots::{Life, Slot, Vacancy, Wish};
+pub use slots::{Accept, Life, Slot, Vacancy, Wish};
 pub use topics::{Topic, TopicState};
+pub use workers::{Presence, Worker};
+
+/// The fleet id of a table that was not founded yet.
+const UNFOUNDED: &str = "unfounded";
 
 /// The whole table.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -63,7 +73,9 @@ pub struct State {
     pub(crate) routes: BTreeMap<RouteName, Route>,
     pub(crate) topics: BTreeMap<(RouteName, TopicName), Topic>,
     pub(crate) slots: BTreeMap<RoutePartition, Slot>,
-    pub(crate) sessions: sessions::Sessions,
+    pub(crate) retired: BTreeMap<RouteName, Retired>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) workers: BTreeMap<WorkerId, Worker>,
     pub(crate) requests: requests::Requests,
     pub(crate) events: events::Events,
 }
@@ -80,10 +92,26 @@ impl State {
             routes: BTreeMap::new(),
             topics: BTreeMap::new(),
             slots: BTreeMap::new(),
-            sessions: sessions::Sessions::default(),
+            retired: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            workers: BTreeMap::new(),
             requests: requests::Requests::default(),
             events: events::Events::default(),
         }
+    }
+
+    /// The empty table of a fleet that has no id yet.
+    pub fn unfounded() -> Self {
+        Self::new(FleetId::new(UNFOUNDED).expect("legal"), FleetIncarnation::default())
+    }
+
+    /// Gives the fleet its id.
+    ///
+    /// # Panics
+    /// If something was applied already: the id is part of what workers were told.
+    pub fn found(&mut self, fleet: FleetId) {
+        assert_eq!(self.revision, Revision::default(), "fleet {} can't become {fleet}", self.fleet);
+        self.fleet = fleet;
     }
 
     /// The fleet this is the table of.
@@ -128,7 +156,17 @@ impl State {
 
     /// The registered sessions.
     pub fn sessions(&self) -> &BTreeMap<SessionId, Session> {
-        &self.sessions.registered
+        &self.sessions
+    }
+
+    /// Every worker that is known: those with a session, and those that had one, as far as they are still kept.
+    pub fn workers(&self) -> &BTreeMap<WorkerId, Worker> {
+        &self.workers
+    }
+
+    /// The removed routes whose offsets are still to be deleted, by name.
+    pub fn retired(&self) -> &BTreeMap<RouteName, Retired> {
+        &self.retired
     }
 
     /// What happened, oldest first, as far as it is still kept.

@@ -60,12 +60,34 @@ pub enum Rejection {
     /// The topic has no such partition.
     #[error("there is no partition {0}")]
     UnknownPartition(RoutePartition),
+    /// There never was such a worker, or long ago.
+    #[error("there is no worker {0}")]
+    UnknownWorker(WorkerId),
     /// There is no such session.
     #[error("session {0} is not registered")]
     UnknownSession(SessionId),
     /// A cluster of this name has other properties.
     #[error("cluster {0} exists with other properties")]
     ClusterDiffers(ClusterName),
+    /// A route still needs the cluster.
+    #[error("cluster {cluster} is used by route {route}")]
+    ClusterInUse {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The route.
+        route: RouteName,
+    },
+    /// A removed route's offsets are still to be deleted.
+    #[error(
+        "the offsets of removed route {route} are not deleted from cluster {cluster} yet; try again then, or leave them \
+         there: replisome route remove {route} --keep-offsets"
+    )]
+    OffsetsPending {
+        /// The route that was.
+        route: RouteName,
+        /// Its source.
+        cluster: ClusterName,
+    },
     /// A route of this name has other settings.
     #[error("route {0} exists with other settings")]
     RouteDiffers(RouteName),
@@ -135,6 +157,12 @@ pub enum Rejection {
     /// The session takes no more work.
     #[error("session {0} is draining")]
     SessionDraining(SessionId),
+    /// The worker takes no more work.
+    #[error("worker {0} is draining")]
+    WorkerDraining(WorkerId),
+    /// The worker has no session now.
+    #[error("worker {0} is not there now")]
+    WorkerAbsent(WorkerId),
     /// The slot changed since the move was planned.
     #[error("{partition} has epoch {found}, the move was planned on {planned_on}")]
     StaleEpoch {
@@ -152,6 +180,14 @@ pub enum Rejection {
         partition: RoutePartition,
         /// What it is.
         found: String,
+    },
+    /// One entry of the log can't hold it.
+    #[error("the command has {bytes} bytes, more than the {bytes_max} of one entry of the log")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The bound.
+        bytes_max: usize,
     },
     /// The partition is not to be copied now.
     #[error("{partition} is not to be assigned: {reason}")]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::State;
 use super::events::{EventKind, NewEvent, Stamp};
 use super::outcome::{Effect, Rejection};
+use super::retired::Retired;
 
 /// One route.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub struct Route {
     pub epoch_floor: Epoch,
     /// Whether it goes as soon as its partitions are released.
     pub leaving: bool,
+    /// Whether its offsets stay on the source when it goes.
+    pub keep_offsets: bool,
 }
 
 impl State {
@@ -54,6 +57,9 @@ impl State {
             Some(_) => return Err(Rejection::RouteDiffers(name)),
             None => {}
         }
+        if let Some(retired) = self.retired.get(&name) {
+            return Err(retired.pending(&name));
+        }
         let text = format!("route {name} added from {} to {}", settings.source, settings.target);
         self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_route(&name));
         let route = Route {
@@ -65,19 +71,28 @@ impl State {
             sources: BTreeMap::new(),
             epoch_floor: Epoch::default(),
             leaving: false,
+            keep_offsets: false,
         };
         self.routes.insert(name, route);
         Ok(Effect::Done)
     }
 
-    /// Lets a route go once its partitions are released.
-    pub(super) fn remove_route(&mut self, stamp: &Stamp, name: &RouteName) -> Result<Effect, Rejection> {
-        let route = self.routes.get_mut(name).ok_or_else(|| Rejection::UnknownRoute(name.clone()))?;
-        if route.leaving {
+    /// Lets a route go once its partitions are released. Until its offsets are deleted they can still be kept.
+    pub(super) fn remove_route(
+        &mut self,
+        stamp: &Stamp,
+        name: &RouteName,
+        keep_offsets: bool,
+    ) -> Result<Effect, Rejection> {
+        let Some(route) = self.routes.get_mut(name) else {
+            return self.remove_retired(stamp, name, keep_offsets);
+        };
+        if route.leaving && route.keep_offsets == keep_offsets {
             return Ok(Effect::Exists);
         }
         route.leaving = true;
-        let text = format!("route {name} removed");
+        route.keep_offsets = keep_offsets;
+        let text = format!("route {name} removed, its offsets are {}", if keep_offsets { "kept" } else { "deleted" });
         self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_route(name));
         let topics: Vec<TopicName> = self.topics_of(name).map(|(topic, _)| topic.clone()).collect();
         for topic in &topics {
@@ -117,10 +132,15 @@ impl State {
         Ok(Effect::Done)
     }
 
-    /// Drops a leaving route that has no topic left.
+    /// Drops a leaving route that has no topic left. Its offsets stay behind to be deleted, unless they are kept.
     pub(super) fn drop_if_empty(&mut self, name: &RouteName) {
-        if self.routes.get(name).is_some_and(|route| route.leaving) && self.topics_of(name).next().is_none() {
-            self.routes.remove(name);
+        if !self.routes.get(name).is_some_and(|route| route.leaving) || self.topics_of(name).next().is_some() {
+            return;
+        }
+        let route = self.routes.remove(name).expect("just looked up");
+        if !route.keep_offsets {
+            let RouteSettings { source, group, .. } = route.settings;
+            self.retired.insert(name.clone(), Retired { source, group });
         }
     }
 }

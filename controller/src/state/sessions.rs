@@ -1,14 +1,13 @@
 //! Sessions: the registrations of workers. Whether one lives is the leader's to watch; here stands only what was
 //! decided.
 
-use std::collections::BTreeMap;
-
 use common::ids::{Revision, SessionId, WorkerId};
 use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::events::{EventKind, NewEvent, Stamp};
 use super::outcome::{Effect, Rejection};
+use super::workers::{Presence, Worker};
 
 /// One registration of a worker.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -19,27 +18,15 @@ pub struct Session {
     pub address: String,
     /// Its software version, for people.
     pub software: String,
-    /// Whether it gives back what it has and gets nothing more.
+    /// Whether its process is shutting down: it gives back what it has and gets nothing more. See `is_draining`.
     pub draining: bool,
     /// The change that registered it.
     pub registered: Revision,
-}
-
-/// The session table.
-#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Sessions {
-    /// Those that are registered.
-    pub registered: BTreeMap<SessionId, Session>,
-    /// The newest session that each worker ever had: one that ended never comes back.
-    pub newest: BTreeMap<WorkerId, SessionId>,
+    /// Whether it took the place of an earlier session of its worker, in the entry that ended that one.
+    pub took_over: bool,
 }
 
 impl State {
-    /// The session of a worker, if it has one.
-    pub fn session_of(&self, worker: &WorkerId) -> Option<SessionId> {
-        self.sessions.newest.get(worker).copied().filter(|session| self.sessions().contains_key(session))
-    }
-
     /// Registers a session; the one it replaces ends in the same entry.
     pub(super) fn register_session(
         &mut self,
@@ -52,7 +39,8 @@ impl State {
             return Ok(Effect::Exists);
         }
         let worker = session.worker.clone();
-        if self.sessions().contains_key(&id) || self.sessions.newest.get(&worker) == Some(&id) {
+        let newest = self.workers.get(&worker).map(|worker| worker.session);
+        if self.sessions().contains_key(&id) || newest == Some(id) {
             return Err(Rejection::SessionEnded(id));
         }
         let current = self.session_of(&worker);
@@ -67,14 +55,22 @@ impl State {
         }
         let text = format!("session {id} of worker {worker} at {} registered", session.address);
         self.events.record(stamp, NewEvent::new(EventKind::Session, text));
-        self.sessions.registered.insert(id, session);
-        self.sessions.newest.insert(worker, id);
+        let known = Worker {
+            session: id,
+            presence: Presence::Registered,
+            drained: self.workers.get(&worker).is_some_and(|worker| worker.drained),
+            address: session.address.clone(),
+            software: session.software.clone(),
+            since: stamp.revision,
+        };
+        self.workers.insert(worker, known);
+        self.sessions.insert(id, session);
         Ok(Effect::Done)
     }
 
     /// Lets a session give back what it has.
     pub(super) fn drain_session(&mut self, stamp: &Stamp, id: SessionId) -> Result<Effect, Rejection> {
-        let session = self.sessions.registered.get_mut(&id).ok_or(Rejection::UnknownSession(id))?;
+        let session = self.sessions.get_mut(&id).ok_or(Rejection::UnknownSession(id))?;
         if session.draining {
             return Ok(Effect::Exists);
         }
@@ -86,9 +82,18 @@ impl State {
 
     /// Ends a session that is known and takes its partitions from it.
     pub(super) fn end_session(&mut self, stamp: &Stamp, id: SessionId, reason: &str) {
-        let session = self.sessions.registered.remove(&id).expect("the caller looked it up");
+        let is_draining = self.is_draining(id);
+        let Session { worker, .. } = self.sessions.remove(&id).expect("the caller looked it up");
         let vacated = self.vacate(id);
-        let text = format!("session {id} of worker {} ended with {vacated} partitions: {reason}", session.worker);
+        let (presence, how) = match vacated {
+            0 if is_draining => (Presence::Left, "left".to_owned()),
+            _ => (Presence::Lost, format!("ended with {vacated} partitions")),
+        };
+        let text = format!("session {id} of worker {worker} {how}: {reason}");
         self.events.record(stamp, NewEvent::new(EventKind::Session, text));
+        let known = self.workers.get_mut(&worker).expect("C3: a session's worker is known");
+        known.presence = presence;
+        known.since = stamp.revision;
+        self.forget_workers();
     }
 }

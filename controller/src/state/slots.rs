@@ -15,7 +15,7 @@
 //! There is no edge from Assigned to Assigned: two owners never overlap by plan. At-least-once has nothing to fence, so
 //! a loss passes through Fencing within one entry.
 
-use common::ids::{Epoch, Revision, RoutePartition, SessionId};
+use common::ids::{Epoch, Revision, RoutePartition, SessionId, WorkerId};
 use common::offsets::StartPosition;
 use common::reason::Reason;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,19 @@ pub struct Slot {
     pub life: Life,
     /// Where it begins if no offset is stored.
     pub start: StartPosition,
+    /// The session that an operator wants it to go to, until it is assigned or that session goes.
+    pub destination: Option<SessionId>,
+    /// Whether an operator accepted whatever offset is stored, for one grant.
+    pub accept: Option<Accept>,
+}
+
+/// An operator accepted whatever offset is stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Accept {
+    /// For the next grant.
+    Next,
+    /// For the grant under this epoch.
+    Under(Epoch),
 }
 
 /// Where a slot is in its life.
@@ -87,6 +100,18 @@ pub enum Wish {
     Stay(Reason),
     /// It is to stop.
     Stop(Cause, Reason),
+}
+
+impl Slot {
+    /// One that nobody ever had.
+    pub(super) fn new(epoch: Epoch, start: StartPosition) -> Self {
+        Self { epoch, life: Life::Unassigned(Vacancy::New), start, destination: None, accept: None }
+    }
+
+    /// Whether an operator accepted whatever offset is stored for the grant under this epoch.
+    pub fn accepts(&self, epoch: Epoch) -> bool {
+        self.accept == Some(Accept::Under(epoch))
+    }
 }
 
 impl Life {
@@ -164,7 +189,11 @@ impl State {
             (life, Step::Release { .. }) => unreachable!("checked: {id} is {}", life.name()),
         };
         let slot = self.slots.get_mut(id).expect("checked");
-        slot.epoch = slot.epoch.max(life.owner().map_or(slot.epoch, |(_, epoch)| epoch));
+        if let Life::Assigned { epoch, .. } = life {
+            slot.epoch = epoch;
+            slot.destination = None;
+            slot.accept = slot.accept.filter(|accept| *accept == Accept::Next).map(|_| Accept::Under(epoch));
+        }
         slot.life = life;
         self.events.record(stamp, NewEvent::new(EventKind::Move, text).on_partition(id));
         Ok(())
@@ -181,8 +210,10 @@ impl State {
         match (slot.life, step.step) {
             (Life::Assigned { session, .. }, Step::Release { from }) if session == from => {}
             (Life::Unassigned(_), Step::Assign { to }) => {
-                let session = self.sessions().get(&to).ok_or(Rejection::UnknownSession(to))?;
-                if session.draining {
+                if !self.sessions().contains_key(&to) {
+                    return Err(Rejection::UnknownSession(to));
+                }
+                if self.is_draining(to) {
                     return Err(Rejection::SessionDraining(to));
                 }
                 if let Wish::Stay(reason) | Wish::Stop(_, reason) = self.wish(id) {
@@ -219,6 +250,10 @@ impl State {
             Life::Assigned { session, epoch } if epoch == granted && stored > granted => {
                 slot.epoch = slot.epoch.max(stored);
                 slot.life = Life::Releasing { session, epoch, since: stamp.revision };
+                // The grant came to nothing, so what was accepted for it is accepted for the next one.
+                if slot.accept == Some(Accept::Under(granted)) {
+                    slot.accept = Some(Accept::Next);
+                }
             }
             life => return Err(wrong_life(id, life)),
         }
@@ -228,10 +263,47 @@ impl State {
         Ok(Effect::Done)
     }
 
+    /// Has a partition go to another worker: it is released if it runs, and the next plan assigns it there.
+    pub(super) fn move_partition(
+        &mut self,
+        stamp: &Stamp,
+        id: &RoutePartition,
+        worker: &WorkerId,
+    ) -> Result<Effect, Rejection> {
+        let slot = self.slots.get(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
+        if !self.workers.contains_key(worker) {
+            return Err(Rejection::UnknownWorker(worker.clone()));
+        }
+        let to = self.session_of(worker).ok_or_else(|| Rejection::WorkerAbsent(worker.clone()))?;
+        if self.is_draining(to) {
+            return Err(Rejection::WorkerDraining(worker.clone()));
+        }
+        if let Wish::Stay(reason) | Wish::Stop(_, reason) = self.wish(id) {
+            return Err(Rejection::NotWanted { partition: id.clone(), reason: reason.to_string() });
+        }
+        let is_there = matches!(slot.life, Life::Assigned { session, .. } if session == to);
+        if is_there || slot.destination == Some(to) {
+            return Ok(Effect::Exists);
+        }
+        self.slots.get_mut(id).expect("looked up above").destination = Some(to);
+        self.take_back(stamp, id, &format!("an operator wants it on worker {worker}"));
+        Ok(Effect::Done)
+    }
+
+    /// Takes a grant back, if the partition is granted.
+    pub(super) fn take_back(&mut self, stamp: &Stamp, id: &RoutePartition, why: &str) {
+        let slot = self.slots.get_mut(id).expect("the caller looked it up");
+        let Life::Assigned { session, epoch } = slot.life else { return };
+        slot.life = Life::Releasing { session, epoch, since: stamp.revision };
+        let text = format!("{id} is released by {session}: {why}");
+        self.events.record(stamp, NewEvent::new(EventKind::Move, text).on_partition(id));
+    }
+
     /// Takes everything from a session that is gone. Returns how much it was.
     pub(super) fn vacate(&mut self, lost: SessionId) -> usize {
         let mut vacated = Vec::new();
         for (id, slot) in &mut self.slots {
+            slot.destination = slot.destination.filter(|session| *session != lost);
             if let Some((session, epoch)) = slot.life.owner().filter(|(session, _)| *session == lost) {
                 slot.life = Life::Fencing { session, epoch };
                 // At-least-once: there is nothing to shut out, so the fence is passed within this entry.

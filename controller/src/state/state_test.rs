@@ -67,7 +67,14 @@ fn ready(state: &State, route: RouteName, topic: TopicName, ids: u128, partition
     let new = PartitionFacts { stored_epoch: Epoch(stored), start: StartPosition::Earliest };
     let new_partitions = (0..partitions).map(|partition| (Partition(partition), new)).collect();
     let finding = Finding::Ready { facts, new_partitions, beyond: None };
-    Command::ReportTopics(vec![TopicReport { route, incarnation, target: topic.clone(), topic, finding }])
+    Command::ReportTopics(vec![TopicReport {
+        route,
+        incarnation,
+        seen: state.revision,
+        target: topic.clone(),
+        topic,
+        finding,
+    }])
 }
 
 fn waiting(state: &State, reason: Reason) -> Command {
@@ -76,10 +83,15 @@ fn waiting(state: &State, reason: Reason) -> Command {
     Command::ReportTopics(vec![TopicReport {
         route: route(0),
         incarnation,
+        seen: state.revision,
         target: topic(0),
         topic: topic(0),
         finding,
     }])
+}
+
+fn resume(partition: Option<Partition>, accept_foreign_offsets: bool) -> Command {
+    Command::ResumeTopic { route: route(0), topic: topic(0), partition, accept_foreign_offsets }
 }
 
 fn step(state: &State, partition: u32, step: Step) -> Command {
@@ -204,7 +216,7 @@ fn a_pause_outlives_its_owner_and_stops_new_grants() {
     done(&mut state, Command::ExpireSession { session: session(0), reason: "test".into(), moves: vec![] });
     assert_eq!(state.wish(&id(0)), Wish::Stop(Cause::Paused, Reason::Paused));
     assert_eq!(state.wish(&id(1)), Wish::Run);
-    done(&mut state, Command::ResumeTopic { route: route(0), topic: topic(0), partition: None });
+    done(&mut state, resume(None, false));
     assert_eq!(state.wish(&id(0)), Wish::Run);
 }
 
@@ -318,7 +330,7 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
     match kind {
         0 => Command::BeginLeadership,
         1 => Command::AddRoute { route: r, settings: settings() },
-        2 => Command::RemoveRoute { route: r },
+        2 => Command::RemoveRoute { route: r, keep_offsets: c % 2 == 0 },
         3 => Command::PauseRoute { route: r, reason: "test".into() },
         4 => Command::ResumeRoute { route: r },
         5 => Command::AddTopic { route: r, topic: t, target: topic((b + u8::from(c == 9)) % 3), start: None },
@@ -329,12 +341,24 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
             partition: (c > 4).then_some(Partition(c % 4)),
             reason: "test".into(),
         },
-        8 => Command::ResumeTopic { route: r, topic: t, partition: (c > 4).then_some(Partition(c % 4)) },
+        8 => Command::ResumeTopic {
+            route: r,
+            topic: t,
+            partition: (c > 4).then_some(Partition(c % 4)),
+            accept_foreign_offsets: a > 2,
+        },
         9..=13 => ready(state, r, t, 1 + u128::from(c / 8), 1 + c % 4, u64::from(b)),
         14 => {
             let incarnation = state.routes.get(&r).map_or(Revision(0), |route| route.incarnation);
             let finding = Finding::Waiting(Reason::Paused);
-            Command::ReportTopics(vec![TopicReport { route: r, incarnation, target: t.clone(), topic: t, finding }])
+            Command::ReportTopics(vec![TopicReport {
+                route: r,
+                incarnation,
+                seen: state.revision,
+                target: t.clone(),
+                topic: t,
+                finding,
+            }])
         }
         15..=17 => {
             register(a % 5 + 10 * (b % 3), a % 5, state.session_of(&WorkerId::new(format!("w{}", a % 5)).unwrap()))
@@ -352,6 +376,12 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
             Command::Moves(vec![Move { partition, planned_on: epoch, step, cause: Cause::Balance }])
         }
         29..=31 => Command::Released(vec![Release { partition, epoch: owner.map_or(epoch, |(_, epoch)| epoch) }]),
+        33 => Command::RemoveCluster { cluster: cluster(if a % 2 == 0 { "a" } else { "b" }).name },
+        34 => Command::AddCluster(cluster(if a % 2 == 0 { "a" } else { "b" })),
+        35 => Command::OffsetsDeleted { route: r },
+        36..=38 => Command::MovePartition { partition, to: WorkerId::new(format!("w{}", b % 5)).unwrap() },
+        39 => Command::DrainWorker { worker: WorkerId::new(format!("w{}", b % 5)).unwrap() },
+        40 => Command::UndrainWorker { worker: WorkerId::new(format!("w{}", b % 5)).unwrap() },
         _ => {
             let granted = owner.map_or(epoch, |(_, epoch)| epoch);
             Command::RaiseEpoch { partition, granted, stored: Epoch(epoch.0 + u64::from(c % 2)) }
@@ -365,7 +395,7 @@ proptest! {
     /// `apply` itself checks the invariants around each command, and that a rejection leaves no trace.
     #[test]
     fn no_order_of_commands_breaks_an_invariant(
-        commands in prop::collection::vec((0u8..33, 0u8..6, 0u8..6, 0u32..16), 1..60)
+        commands in prop::collection::vec((0u8..42, 0u8..6, 0u8..6, 0u32..16), 1..60)
     ) {
         let mut state = State::new(FleetId::new("f").unwrap(), FleetIncarnation(0));
         done(&mut state, Command::AddCluster(cluster("a")));

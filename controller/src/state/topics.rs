@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::ids::{Epoch, Partition, RouteName, RoutePartition, TopicId, TopicName};
+use common::ids::{Epoch, Partition, Revision, RouteName, RoutePartition, TopicId, TopicName};
 use common::offsets::StartPosition;
 use common::reason::Reason;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use super::command::{Finding, TopicReport};
 use super::events::{EventKind, NewEvent, Stamp};
 use super::outcome::{Effect, Rejection};
 use super::routes::Route;
-use super::slots::{Life, Slot, Vacancy};
+use super::slots::{Accept, Life, Slot};
 
 /// One topic on a route.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -46,6 +46,17 @@ pub struct Topic {
     pub beyond: Option<Reason>,
     /// Whether it goes as soon as its partitions are released.
     pub leaving: bool,
+    /// Set while an operator's wish to accept other topics under the known names was not looked at yet.
+    pub accepting: Option<Accepting>,
+}
+
+/// An operator accepts topics that were deleted or created again, once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Accepting {
+    /// The change that asked for it: a look that did not know it does not fulfil it.
+    pub asked: Revision,
+    /// The partitions whose stored offsets are accepted; `None` for all.
+    pub partitions: Option<BTreeSet<Partition>>,
 }
 
 /// What both clusters have.
@@ -162,6 +173,7 @@ impl State {
             // Some of its slots are gone already: it begins again with the next report.
             topic.leaving = false;
             topic.facts = None;
+            topic.accepting = None;
             self.release_all(stamp, &route, &name, "its topic was removed and added again");
         }
         Ok(Effect::Done)
@@ -230,7 +242,7 @@ impl State {
 
     /// Takes over what a look at Kafka found of one topic.
     pub(super) fn report_topic(&mut self, stamp: &Stamp, report: TopicReport) -> Result<(), Rejection> {
-        let TopicReport { route, incarnation, topic: name, target, finding } = report;
+        let TopicReport { route, incarnation, seen, topic: name, target, finding } = report;
         let known = self.routes.get(&route).filter(|known| known.incarnation == incarnation);
         let known = known.ok_or_else(|| Rejection::UnknownRoute(route.clone()))?;
         let key = (route.clone(), name.clone());
@@ -258,6 +270,7 @@ impl State {
                 let news = beyond.clone().filter(|_| topic.beyond != beyond);
                 topic.beyond = beyond;
                 let before = topic.facts.replace(facts);
+                let accepted = topic.accepting.take_if(|accepting| accepting.asked <= seen);
                 if waited {
                     let text = format!("topic {name} no longer waits");
                     self.events.record(stamp, NewEvent::new(EventKind::Pause, text).on_topic(&route, &name));
@@ -272,6 +285,10 @@ impl State {
                 }
                 self.add_slots(&route, &name, facts.partitions, &new_partitions);
                 self.drop_unwanted(&route, &name);
+                if let Some(accepted) = accepted.filter(|_| before.is_none_or(|before| before.ids() != facts.ids())) {
+                    // What was granted since the wish was granted for other topics.
+                    self.accept_next(&route, &name, accepted.partitions.as_ref());
+                }
             }
         }
         Ok(())
@@ -302,13 +319,50 @@ impl State {
     fn release_all(&mut self, stamp: &Stamp, route: &RouteName, topic: &TopicName, why: &str) {
         let ids: Vec<RoutePartition> = self.slots_of(route, topic).map(|(id, _)| id.clone()).collect();
         for id in ids {
-            let slot = self.slots.get_mut(&id).expect("just listed");
-            if let Life::Assigned { session, epoch } = slot.life {
-                slot.life = Life::Releasing { session, epoch, since: stamp.revision };
-                let text = format!("{id} is released by {session}: {why}");
-                self.events.record(stamp, NewEvent::new(EventKind::Move, text).on_partition(&id));
-            }
+            self.take_back(stamp, &id, why);
         }
+    }
+
+    /// Has the next grant of each partition that is meant accept whatever offset is stored, and the next look whatever
+    /// topics bear the names. What runs is released for it.
+    pub(super) fn accept_foreign_offsets(
+        &mut self,
+        stamp: &Stamp,
+        route: &RouteName,
+        name: &TopicName,
+        partition: Option<Partition>,
+    ) {
+        let meant = partition.map(|partition| BTreeSet::from([partition]));
+        let what = partition.map_or_else(String::new, |partition| format!("partition {partition} of "));
+        let text = format!("{what}topic {name} goes on from whatever offsets are stored");
+        let mut event = NewEvent::new(EventKind::Admin, text).on_topic(route, name);
+        event.partition = partition;
+        self.events.record(stamp, event);
+        for id in self.accept_next(route, name, meant.as_ref()) {
+            self.take_back(stamp, &id, "whatever offset is stored is accepted by its next grant");
+        }
+        let topic = self.topic_mut(route, name);
+        let partitions = match topic.accepting.take() {
+            None => meant,
+            Some(earlier) => earlier.partitions.zip(meant).map(|(earlier, meant)| &earlier | &meant),
+        };
+        topic.accepting = Some(Accepting { asked: stamp.revision, partitions });
+    }
+
+    /// Has the next grant of each partition that is meant accept whatever offset is stored. Returns the partitions.
+    fn accept_next(
+        &mut self,
+        route: &RouteName,
+        topic: &TopicName,
+        partitions: Option<&BTreeSet<Partition>>,
+    ) -> Vec<RoutePartition> {
+        let is_meant = |id: &&RoutePartition| partitions.is_none_or(|meant| meant.contains(&id.partition));
+        let ids = self.slots_of(route, topic).map(|(id, _)| id).filter(is_meant);
+        let ids: Vec<RoutePartition> = ids.cloned().collect();
+        for id in &ids {
+            self.slots.get_mut(id).expect("just listed").accept = Some(Accept::Next);
+        }
+        ids
     }
 
     fn add_slots(
@@ -321,8 +375,7 @@ impl State {
         let floor = self.routes.get(route).expect("C4: a topic's route is known").epoch_floor;
         for (&partition, facts) in new_partitions.iter().filter(|(partition, _)| partition.0 < partitions) {
             let id = RoutePartition { route: route.clone(), topic: topic.clone(), partition };
-            let unassigned = || Slot { epoch: floor, life: Life::Unassigned(Vacancy::New), start: facts.start };
-            let slot = self.slots.entry(id).or_insert_with(unassigned);
+            let slot = self.slots.entry(id).or_insert_with(|| Slot::new(floor, facts.start));
             slot.epoch = slot.epoch.max(facts.stored_epoch);
         }
     }
@@ -370,6 +423,7 @@ impl Topic {
             waiting: None,
             beyond: None,
             leaving: false,
+            accepting: None,
         }
     }
 }

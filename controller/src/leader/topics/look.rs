@@ -99,6 +99,7 @@ impl Looker {
                 Some(finding) => look.reports.push(TopicReport {
                     route: view.route.clone(),
                     incarnation: view.incarnation,
+                    seen: view.revision,
                     topic: topic.clone(),
                     target: target.clone(),
                     finding,

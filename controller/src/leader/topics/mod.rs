@@ -21,7 +21,7 @@ pub mod configs;
 pub mod decide;
 #[cfg(test)]
 mod decide_test;
-pub mod filter;
+mod filter;
 mod look;
 #[cfg(test)]
 mod topics_test;
@@ -44,6 +44,7 @@ use look::{Look, Looker};
 use view::RouteView;
 
 pub use clusters::ClusterAccess;
+pub use filter::TopicMatcher;
 
 /// The pause before the next look where the last one changed something, which a cluster shows a moment later.
 const AFTER_CHANGE: Duration = Duration::from_millis(100);

@@ -12,6 +12,8 @@ use crate::state::{State, Topic};
 pub(crate) struct RouteView {
     pub route: RouteName,
     pub incarnation: Revision,
+    /// The revision of the table this is a part of.
+    pub revision: Revision,
     pub settings: RouteSettings,
     pub surveyed: bool,
     pub removed_topics: BTreeSet<TopicName>,
@@ -28,6 +30,7 @@ impl RouteView {
         Some(Self {
             route: name.clone(),
             incarnation,
+            revision: state.revision(),
             surveyed: route.surveyed,
             removed_topics: route.removed_topics.clone(),
             source: cluster(&route.settings.source)?,

@@ -1,0 +1,85 @@
+//! Workers: every process that ever had a session, by its stable id. What operators want of it stands here, so that it
+//! outlives the worker's restarts.
+//!
+//! ```text
+//!            register                 its session ends: draining and without partitions -> Left
+//!  (unknown) --------> Registered --------------------> Left | Lost --register--> Registered
+//!                                     otherwise -> Lost
+//! ```
+
+use common::ids::{Revision, SessionId, WorkerId};
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use super::events::{EventKind, NewEvent, Stamp};
+use super::outcome::{Effect, Rejection};
+
+/// How many workers without a session are kept that no operator drained. The oldest go first.
+pub const ABSENT_WORKERS_MAX: usize = 1_000;
+
+/// One worker.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Worker {
+    /// The newest session it ever had: one that ended never comes back.
+    pub session: SessionId,
+    /// Whether that is still registered.
+    pub presence: Presence,
+    /// Whether an operator drained it: it gets nothing, whichever session it has.
+    pub drained: bool,
+    /// Where it ran last, for people.
+    pub address: String,
+    /// Its software version, for people.
+    pub software: String,
+    /// The change by which it came or went last.
+    pub since: Revision,
+}
+
+/// Whether a worker is there, as the table has it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Presence {
+    /// It has a session.
+    Registered,
+    /// It gave all back and ended.
+    Left,
+    /// It ended otherwise.
+    Lost,
+}
+
+impl State {
+    /// The session of a worker, if it has one.
+    pub fn session_of(&self, worker: &WorkerId) -> Option<SessionId> {
+        self.workers.get(worker).filter(|worker| worker.presence == Presence::Registered).map(|worker| worker.session)
+    }
+
+    /// Whether a session gets nothing more: it is shutting down, or an operator drained its worker. True of one that is
+    /// not registered.
+    pub fn is_draining(&self, session: SessionId) -> bool {
+        self.sessions.get(&session).is_none_or(|session| session.draining || self.workers[&session.worker].drained)
+    }
+
+    /// Drains a worker, or ends that.
+    pub(super) fn set_drained(&mut self, stamp: &Stamp, id: &WorkerId, drained: bool) -> Result<Effect, Rejection> {
+        let worker = self.workers.get_mut(id).ok_or_else(|| Rejection::UnknownWorker(id.clone()))?;
+        if worker.drained == drained {
+            return Ok(Effect::Exists);
+        }
+        worker.drained = drained;
+        let text = if drained { format!("worker {id} drained") } else { format!("worker {id} takes work again") };
+        self.events.record(stamp, NewEvent::new(EventKind::Admin, text));
+        self.forget_workers();
+        Ok(Effect::Done)
+    }
+
+    /// Forgets the oldest workers without a session beyond the bound.
+    pub(super) fn forget_workers(&mut self) {
+        let absent = |worker: &Worker| worker.presence != Presence::Registered && !worker.drained;
+        let oldest = self.workers.iter().filter(|(_, worker)| absent(worker)).map(|(id, worker)| (worker.since, id));
+        let mut oldest: Vec<(Revision, WorkerId)> = oldest.map(|(since, id)| (since, id.clone())).collect();
+        let beyond = oldest.len().saturating_sub(ABSENT_WORKERS_MAX);
+        oldest.sort_unstable();
+        for (_, worker) in oldest.into_iter().take(beyond) {
+            self.workers.remove(&worker);
+        }
+    }
+}
