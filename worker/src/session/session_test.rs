@@ -212,7 +212,7 @@ async fn a_new_epoch_starts_only_after_the_old_one_is_released() {
     link.send(snapshot(5, SESSION, &[(0, 1)]));
     runs(&mut link, &[(0, 1)]).await;
     link.send(snapshot(6, SESSION, &[(0, 2)]));
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(rig.engine.statuses()[0].running.epoch, Epoch(1));
     rig.engine.release(&partition(0));
     runs(&mut link, &[(0, 2)]).await;
