@@ -193,3 +193,26 @@ fn an_unreachable_cluster_leaves_everything_unanswered() {
     assert!(matches!(verdict, Verdict::Unanswered(Reason::Unreachable { side: Side::Target, .. })), "{verdict:?}");
     assert_eq!(rig.stored(), None);
 }
+
+#[test]
+fn a_worker_that_sees_neither_a_leader_nor_the_stored_offsets_stops_after_a_lease() {
+    let rig = Rig::new();
+    let mut keeper = rig.keeper(1);
+    assert_eq!(rig.ask(&mut keeper, rig.question(1, StartPosition::Earliest, Ask::Claim)), claimed(0));
+    rig.source.set_unreachable(true);
+    let ask = Ask::Keep { floor: Position::at(NextOffset(0)), store: true };
+    let keep = rig.question(1, StartPosition::Earliest, ask);
+    let began = Instant::now();
+    let mut look = |keeper: &mut Keeper, second| {
+        let answers = keeper.answer(std::slice::from_ref(&keep), began + Duration::from_secs(second));
+        answers.into_iter().next().expect("one question").verdict
+    };
+    for second in [0, 4] {
+        let verdict = look(&mut keeper, second);
+        assert!(matches!(verdict, Verdict::Unanswered(_)), "after {second} s: {verdict:?}");
+    }
+    let verdict = look(&mut keeper, 6);
+    assert!(matches!(verdict, Verdict::Obstacle(Reason::Unreachable { side: Side::Source, .. })), "{verdict:?}");
+    rig.source.set_unreachable(false);
+    assert_eq!(look(&mut keeper, 7), Verdict::Stored(NextOffset(0)));
+}
