@@ -75,7 +75,11 @@ pub async fn run<C: Clients>(
         let supervisor = Supervisor::new(engine.clone(), session);
         let shutdown = shutdown.clone();
         let session = Session { hello, engine: engine.as_ref(), supervisor, tether: &tether, readiness, shutdown };
-        match session.keep(&mut dial).await? {
+        let end = tokio::select! {
+            end = session.keep(&mut dial) => end?,
+            never = metrics::publish(engine.as_ref()) => match never {},
+        };
+        match end {
             End::Shutdown => return Ok(()),
             End::Expired => {}
         }

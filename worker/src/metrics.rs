@@ -1,8 +1,13 @@
 //! The worker's metrics: names in one place, labels bounded by what runs here.
 
-use common::assignment::Phase;
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::time::Duration;
 
-use crate::engine::Status;
+use common::assignment::Phase;
+use common::ids::{Epoch, RoutePartition};
+
+use crate::engine::{Engine, Status};
 
 /// First source offset not yet at the target.
 pub const NEXT_OFFSET: &str = "replisome_partition_next_offset";
@@ -24,42 +29,93 @@ pub const STATE: &str = "replisome_partition_state";
 /// The values of the label `state`.
 const STATES: [&str; 4] = ["claiming", "copying", "held", "draining"];
 
-/// Publishes the state and the progress of every running partition.
-pub(crate) fn publish(statuses: &[Status]) {
-    for Status { running, progress, .. } in statuses {
-        let labels = [
-            ("route", running.partition.route.to_string()),
-            ("topic", running.partition.topic.to_string()),
-            ("partition", running.partition.partition.to_string()),
-        ];
-        let state = match running.phase {
-            Phase::Claiming => "claiming",
-            Phase::Copying => "copying",
-            Phase::Held(_) => "held",
-            Phase::Draining => "draining",
-        };
-        for other in STATES {
-            let [route, topic, partition] = labels.clone();
-            let value = if other == state { 1.0 } else { 0.0 };
-            metrics::gauge!(STATE, &[route, topic, partition, ("state", other.to_owned())]).set(value);
-        }
-        let Some(progress) = progress else { continue };
-        let gauges = [
-            (NEXT_OFFSET, progress.next_offset.map(|offset| offset.0 as f64)),
-            (STORED_OFFSET, progress.stored_offset.map(|offset| offset.0 as f64)),
-            (LAG_RECORDS, progress.lag().map(|lag| lag as f64)),
-            (LAG_SECONDS, Some(progress.lag_time.as_secs_f64())),
-            (
-                OPEN_TRANSACTION_RECORDS,
-                progress.source_end.zip(progress.source_high_watermark).map(|(end, high)| end.lag_to(high) as f64),
-            ),
-        ];
-        for (name, value) in gauges {
-            if let Some(value) = value {
-                metrics::gauge!(name, &labels).set(value);
+/// How often metrics are published.
+const PUBLISH_EVERY: Duration = Duration::from_millis(500);
+
+/// Publishes the state and the progress of every running partition, with a leader or without one. Never returns.
+pub(crate) async fn publish(engine: &impl Engine) -> Infallible {
+    let mut counted: BTreeMap<RoutePartition, Counted> = BTreeMap::new();
+    loop {
+        tokio::time::sleep(PUBLISH_EVERY).await;
+        let statuses = engine.statuses();
+        let running: BTreeSet<&RoutePartition> = statuses.iter().map(|status| &status.running.partition).collect();
+        counted.retain(|partition, _| {
+            let runs = running.contains(partition);
+            if !runs {
+                withdraw(partition);
             }
+            runs
+        });
+        for status in &statuses {
+            show(status);
+            count(status, counted.entry(status.running.partition.clone()).or_default());
         }
-        metrics::counter!(RECORDS_TOTAL, &labels).absolute(progress.records);
-        metrics::counter!(BYTES_TOTAL, &labels).absolute(progress.bytes);
+    }
+}
+
+/// What a counter has been told of one grant.
+#[derive(Default)]
+struct Counted {
+    epoch: Epoch,
+    records: u64,
+    bytes: u64,
+}
+
+/// Progress counts from each grant on, a counter from the start of the process.
+fn count(status: &Status, counted: &mut Counted) {
+    let Some(progress) = &status.progress else { return };
+    if counted.epoch != progress.epoch {
+        *counted = Counted { epoch: progress.epoch, ..Counted::default() };
+    }
+    let labels = labels(&progress.partition);
+    metrics::counter!(RECORDS_TOTAL, &labels).increment(progress.records.saturating_sub(counted.records));
+    metrics::counter!(BYTES_TOTAL, &labels).increment(progress.bytes.saturating_sub(counted.bytes));
+    (counted.records, counted.bytes) = (progress.records, progress.bytes);
+}
+
+fn labels(partition: &RoutePartition) -> [(&'static str, String); 3] {
+    let RoutePartition { route, topic, partition } = partition;
+    [("route", route.to_string()), ("topic", topic.to_string()), ("partition", partition.to_string())]
+}
+
+/// Of a partition that has gone elsewhere, nothing current is left: no state is 1, and no lag is told.
+fn withdraw(partition: &RoutePartition) {
+    show_state(partition, None);
+    for name in [NEXT_OFFSET, STORED_OFFSET, LAG_RECORDS, LAG_SECONDS, OPEN_TRANSACTION_RECORDS] {
+        metrics::gauge!(name, &labels(partition)).set(f64::NAN);
+    }
+}
+
+fn show_state(partition: &RoutePartition, state: Option<&str>) {
+    for other in STATES {
+        let [route, topic, partition] = labels(partition);
+        let value = if state == Some(other) { 1.0 } else { 0.0 };
+        metrics::gauge!(STATE, &[route, topic, partition, ("state", other.to_owned())]).set(value);
+    }
+}
+
+fn show(status: &Status) {
+    let Status { running, progress, .. } = status;
+    let state = match running.phase {
+        Phase::Claiming => "claiming",
+        Phase::Copying => "copying",
+        Phase::Held(_) => "held",
+        Phase::Draining => "draining",
+    };
+    show_state(&running.partition, Some(state));
+    let Some(progress) = progress else { return };
+    let behind_transaction = progress.source_end.zip(progress.source_high_watermark);
+    let gauges = [
+        (NEXT_OFFSET, progress.next_offset.map(|offset| offset.0 as f64)),
+        (STORED_OFFSET, progress.stored_offset.map(|offset| offset.0 as f64)),
+        (LAG_RECORDS, progress.lag().map(|lag| lag as f64)),
+        (LAG_SECONDS, Some(progress.lag_time.as_secs_f64())),
+        (OPEN_TRANSACTION_RECORDS, behind_transaction.map(|(end, high)| end.lag_to(high) as f64)),
+    ];
+    let labels = labels(&running.partition);
+    for (name, value) in gauges {
+        if let Some(value) = value {
+            metrics::gauge!(name, &labels).set(value);
+        }
     }
 }

@@ -24,7 +24,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dial::Dial;
 use crate::engine::Engine;
-use crate::metrics;
 use crate::session::reported::Reported;
 use crate::supervisor::{RELEASE_TIMEOUT, Supervisor};
 use crate::tether::Tether;
@@ -213,10 +212,7 @@ impl<E: Engine> Session<'_, E> {
                         supervisor.reconcile(Instant::now());
                     }
                 }
-                _ = progress.tick() => {
-                    metrics::publish(&engine.statuses());
-                    reported.progress(supervisor, link).await?;
-                }
+                _ = progress.tick() => reported.progress(supervisor, link).await?,
                 _ = inventory.tick() => reported.inventory(supervisor, link, true).await?,
                 () = shutdown.cancelled(), if drain_by.is_none() => {
                     drain_by = Some(Instant::now() + DRAIN_MAX);
