@@ -203,7 +203,7 @@ fn a_worker_that_sees_neither_a_leader_nor_the_stored_offsets_stops_after_a_leas
     let ask = Ask::Keep { floor: Position::at(NextOffset(0)), store: true };
     let keep = rig.question(1, StartPosition::Earliest, ask);
     let began = Instant::now();
-    let mut look = |keeper: &mut Keeper, second| {
+    let look = |keeper: &mut Keeper, second| {
         let answers = keeper.answer(std::slice::from_ref(&keep), began + Duration::from_secs(second));
         answers.into_iter().next().expect("one question").verdict
     };
