@@ -16,6 +16,7 @@ pub mod child;
 pub mod compare;
 pub mod contents;
 pub mod fleet;
+pub mod flow;
 pub mod jars;
 pub mod kafka_cluster;
 pub mod kafka_tools;

@@ -12,6 +12,11 @@ use crate::child::{self, Child, Exit, Signal};
 use crate::scratch::{self, Scratch};
 use crate::wait;
 
+/// Whether the long forms of the tests are asked for: `REPLISOME_FULL=1`.
+pub fn is_full() -> bool {
+    env::var("REPLISOME_FULL").is_ok_and(|value| value == "1")
+}
+
 /// A `replisome` process; killed when dropped.
 #[derive(Debug)]
 pub struct Replisome {

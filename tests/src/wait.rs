@@ -17,6 +17,11 @@ pub fn until<T>(what: &str, deadline: Duration, mut look: impl FnMut() -> Option
     }
 }
 
+/// Lets a stretch of time pass that is itself what is measured: a baseline, or the absence of something.
+pub fn pass(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// Like [`until`], for a plain condition.
 #[track_caller]
 pub fn until_true(what: &str, deadline: Duration, mut look: impl FnMut() -> bool) {

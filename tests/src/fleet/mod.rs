@@ -18,7 +18,7 @@ pub mod wire;
 
 use std::time::Duration;
 
-pub use cli::Output;
+pub use cli::{Output, run as run_cli};
 pub use node::Node;
 pub use table::{Change, Owner, Place, Row, Table};
 

@@ -50,8 +50,8 @@ pub struct Table {
 pub struct Change {
     /// Where.
     pub place: Place,
-    /// The owner before; `None` when the row is new.
-    pub before: Option<Owner>,
+    /// The owner before.
+    pub before: Owner,
     /// The owner after; `None` when the row is gone.
     pub after: Option<Owner>,
 }
@@ -87,18 +87,17 @@ impl Table {
         self.rows.len() == rows && self.rows.values().all(Row::is_copying)
     }
 
-    /// The rows whose owner or epoch is another one in `after`.
+    /// The rows of this table that have another owner or epoch in `after`, or are gone. What is new there is no change.
     pub fn changes(&self, after: &Self) -> Vec<Change> {
-        let places: BTreeSet<&Place> = self.rows.keys().chain(after.rows.keys()).collect();
-        let change = |place: &Place| {
-            let (before, after) = (self.owner(place), after.owner(place));
-            (before != after).then(|| Change { place: place.clone(), before, after })
+        let change = |(place, row): (&Place, &Row)| {
+            let after = after.rows.get(place).map(|row| row.owner.clone());
+            (after.as_ref() != Some(&row.owner)).then(|| Change {
+                place: place.clone(),
+                before: row.owner.clone(),
+                after,
+            })
         };
-        places.into_iter().filter_map(change).collect()
-    }
-
-    fn owner(&self, place: &Place) -> Option<Owner> {
-        self.rows.get(place).map(|row| row.owner.clone())
+        self.rows.iter().filter_map(change).collect()
     }
 
     /// Nobody's partition changed its owner or its epoch.
@@ -135,7 +134,7 @@ impl Row {
 impl Change {
     /// The partition was taken from one worker and given to another one, once.
     pub fn is_one_move(&self) -> bool {
-        let (Some(before), Some(after)) = (&self.before, &self.after) else { return false };
+        let Self { before, after: Some(after), .. } = self else { return false };
         before.worker != after.worker && !after.worker.is_empty() && after.epoch == before.epoch + 1
     }
 }

@@ -37,6 +37,16 @@ pub fn copying(grant: &v1::Grant) -> v1::Running {
     v1::Running { partition: grant.partition.clone(), epoch: grant.epoch, phase, reason: None }
 }
 
+/// The inventory of a worker that has applied this snapshot: exactly its grants run.
+pub fn obedient(snapshot: &v1::Snapshot) -> v1::Inventory {
+    v1::Inventory { applied: snapshot.version, running: snapshot.grants.iter().map(copying).collect() }
+}
+
+/// The inventory of a worker that has heard nothing yet.
+pub fn nothing() -> v1::Inventory {
+    v1::Inventory { applied: Some(v1::Version::default()), running: Vec::new() }
+}
+
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {

@@ -120,15 +120,9 @@ impl Heard {
 
 impl Attached {
     /// Says which snapshot was applied and what runs.
-    pub fn report(&self, applied: Option<v1::Version>, running: Vec<v1::Running>) {
-        let inventory = worker_message::Message::Inventory(v1::Inventory { applied, running });
+    pub fn report(&self, inventory: v1::Inventory) {
         // A connection that has ended is what some tests are about.
-        let _ = self.up.try_send(v1::WorkerMessage { message: Some(inventory) });
-    }
-
-    /// Says that the newest snapshot was applied: exactly its grants run.
-    pub fn obey(&self, snapshot: &v1::Snapshot) {
-        self.report(snapshot.version, snapshot.grants.iter().map(super::copying).collect());
+        let _ = self.up.try_send(v1::WorkerMessage { message: Some(worker_message::Message::Inventory(inventory)) });
     }
 
     /// Waits for a snapshot that is as wanted.

@@ -1,0 +1,149 @@
+//! A steady load on some topics, and an independent consumer of them at the target: what silences are measured with. Owns
+//! both and the judgement at the end; never copies anything.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::admin::Admin;
+use crate::arrivals::{Arrivals, TopicPartition};
+use crate::kafka_cluster::KafkaCluster;
+use crate::load::{Load, STEADY};
+use crate::{compare, contents, wait};
+
+/// How long the undisturbed flow is watched before a fault: the baseline beside what the fault does.
+pub const BASELINE: Duration = Duration::from_secs(5);
+/// The longest silence that those may see whom a fault does not concern.
+pub const SILENCE_MAX: Duration = Duration::from_millis(500);
+/// How long the first record of each partition may take.
+const FIRST_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A flow of one record every 20 ms in each partition.
+#[derive(Debug)]
+pub struct Flow {
+    source: String,
+    target: String,
+    topics: Vec<String>,
+    partitions: i32,
+    arrivals: Arrivals,
+    load: Load,
+}
+
+/// The longest silences around one fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Silences {
+    /// Of all partitions, before it.
+    pub baseline: Duration,
+    /// Of the partitions that it concerns.
+    pub concerned: Duration,
+    /// Of all others.
+    pub others: Duration,
+}
+
+impl Flow {
+    /// Creates the topics on the source and starts the load; the target is watched under the same names.
+    pub fn start(source: &KafkaCluster, target: &KafkaCluster, topics: &[&str], partitions: i32) -> Self {
+        let admin = Admin::new(source.bootstrap());
+        topics.iter().for_each(|topic| admin.create_topic(topic, partitions, &[]));
+        let arrivals = Arrivals::watch(target.bootstrap(), topics);
+        let places: Vec<(&str, i32)> =
+            topics.iter().flat_map(|topic| (0..partitions).map(move |partition| (*topic, partition))).collect();
+        let load = Load::start(source.bootstrap(), &places, STEADY);
+        let (source, target) = (source.bootstrap().to_owned(), target.bootstrap().to_owned());
+        Self {
+            source,
+            target,
+            topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+            partitions,
+            arrivals,
+            load,
+        }
+    }
+
+    /// The source's address.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Its topics.
+    pub fn topics(&self) -> Vec<&str> {
+        self.topics.iter().map(String::as_str).collect()
+    }
+
+    /// How many partitions flow.
+    pub fn places(&self) -> usize {
+        self.topics.len() * self.partitions as usize
+    }
+
+    /// Waits until something of each partition has arrived.
+    #[track_caller]
+    pub fn wait_for_first(&self) {
+        self.wait_for_more(&[]);
+    }
+
+    /// Waits until more than these counts has arrived in each partition; what is not counted starts at 0.
+    #[track_caller]
+    pub fn wait_for_more(&self, than: &[(TopicPartition, u64)]) {
+        let before = |place: &TopicPartition| than.iter().find(|(own, _)| own == place).map_or(0, |(_, count)| *count);
+        wait::until_true("records arrive in each partition", FIRST_DEADLINE, || {
+            self.counts().iter().all(|(place, count)| *count > before(place))
+        });
+    }
+
+    /// How many records have arrived in each partition.
+    pub fn counts(&self) -> Vec<(TopicPartition, u64)> {
+        let places = self.topics.iter().flat_map(|topic| (0..self.partitions).map(move |number| (topic, number)));
+        places.map(|(topic, number)| ((topic.clone(), number), self.arrivals.count(topic, number))).collect()
+    }
+
+    /// The longest silences: the baseline between `from` and `fault`, the rest between `from` and `until`.
+    pub fn silences(
+        &self,
+        from: Instant,
+        fault: Instant,
+        until: Instant,
+        concerned: &BTreeSet<TopicPartition>,
+    ) -> Silences {
+        let is_own = |place: &TopicPartition| self.topics.contains(&place.0);
+        Silences {
+            baseline: self.arrivals.longest_silence(from, fault, is_own),
+            concerned: self.arrivals.longest_silence(from, until, |place| is_own(place) && concerned.contains(place)),
+            others: self.arrivals.longest_silence(from, until, |place| is_own(place) && !concerned.contains(place)),
+        }
+    }
+
+    /// Stops the load, lets `finish` wait until all is copied, and judges: nothing lost, order kept. Gives the number of
+    /// records and how many came twice.
+    #[track_caller]
+    pub fn judge(self, finish: impl FnOnce()) -> (u64, usize) {
+        let Self { source, target, topics, arrivals, load, .. } = self;
+        let sent = load.stop();
+        finish();
+        drop(arrivals);
+        let judge = |topic: &String| {
+            let (expected, found) = (contents::hashes(&source, topic), contents::hashes(&target, topic));
+            compare::assert_nothing_lost(&expected, &found).into_values().sum::<usize>()
+        };
+        (sent, topics.iter().map(judge).sum())
+    }
+}
+
+impl Silences {
+    /// Nobody else was disturbed.
+    #[track_caller]
+    pub fn assert_others_undisturbed(&self, what: &str) {
+        assert!(self.others <= SILENCE_MAX, "{what}: others were silent for {:?}: {self:?}", self.others);
+    }
+}
+
+impl std::fmt::Display for Silences {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { baseline, concerned, others } = self;
+        write!(
+            f,
+            "silence {} ms, others {} ms, before {} ms",
+            concerned.as_millis(),
+            others.as_millis(),
+            baseline.as_millis()
+        )
+    }
+}
