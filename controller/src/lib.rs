@@ -18,6 +18,7 @@
 
 pub mod api;
 pub mod leader;
+pub mod metrics;
 pub mod node;
 pub mod planner;
 pub mod raft;

@@ -1,0 +1,193 @@
+//! What is wrong with a fleet, and what to do about it, in words for people. Pure: what was seen in, problems out, the
+//! worst first. What is alike is one problem, with a count and an example.
+
+use std::collections::BTreeMap;
+
+use common::ids::{Partition, RouteName, TopicName};
+use common::reason::Reason;
+use kafka::error::ErrorKind;
+use proto::v1;
+use proto::v1::Problem;
+
+use super::routes::Troubles;
+use crate::raft::Standing;
+use crate::state::State;
+
+/// Something that stands still.
+pub struct Standstill {
+    /// On which route.
+    pub route: RouteName,
+    /// Which topic.
+    pub topic: TopicName,
+    /// Which partition of it, if it is not the topic as a whole.
+    pub partition: Option<Partition>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What stands still for like reasons: those that nobody needs to decide come last.
+type Alike = (bool, &'static str, bool);
+
+fn problem(what: impl Into<String>, remedy: impl Into<String>) -> Problem {
+    Problem { what: what.into(), remedy: remedy.into() }
+}
+
+/// What is wrong with the controllers, as controller `node` sees it.
+pub fn of_controllers(controllers: &[v1::Controller], standing: &Standing, node: u64, is_led: bool) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let (all, majority) = (controllers.len(), controllers.len() / 2 + 1);
+    match &standing.leader {
+        _ if is_led => {}
+        Some((leader, address)) if *leader != node && standing.has_quorum => problems.push(problem(
+            format!("controller {node} does not lead and sees only a part"),
+            format!("ask controller {leader}, which leads: replisome status --controllers {address}"),
+        )),
+        _ if !standing.initialized => problems.push(problem(
+            "the fleet is not founded yet",
+            "start every controller that initial-members names; the one with the lowest id founds the fleet then",
+        )),
+        _ => problems.push(problem(
+            "no controller leads: nothing is decided until one does; workers go on with what they have",
+            format!("see that {majority} of the {all} controllers run and reach each other"),
+        )),
+    }
+    if let Some(trouble) = &standing.trouble {
+        problems.push(problem(format!("controller {node} can't take part"), trouble.clone()));
+    }
+    for controller in controllers.iter().filter(|controller| controller.role == "unreachable") {
+        let v1::Controller { id, address, .. } = controller;
+        problems.push(problem(
+            format!("controller {id} at {address} does not answer"),
+            format!("start it, or see to the network; the fleet goes on while {majority} of {all} answer"),
+        ));
+    }
+    problems
+}
+
+/// What is wrong with the workers.
+pub fn of_workers(workers: &[v1::Worker], partitions: usize) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if partitions > 0 && workers.iter().all(|worker| worker.state != "live") {
+        problems.push(problem(
+            format!("no worker takes work, and there are {partitions} partitions to copy"),
+            "start a worker (replisome worker run), or end a drain (replisome worker undrain ID)",
+        ));
+    }
+    let named = |state: &'static str| workers.iter().filter(move |worker| worker.state == state);
+    for v1::Worker { id, address, .. } in named("lost") {
+        problems.push(problem(
+            format!("worker {id} is lost; it ran at {address}, and others have its partitions"),
+            format!("start it again, or say that it is not awaited: replisome worker drain {id}"),
+        ));
+    }
+    for v1::Worker { id, address, partitions, .. } in named("suspect") {
+        problems.push(problem(
+            format!("worker {id} at {address} is not heard, and has {partitions} partitions"),
+            "nothing yet: it comes back or is replaced within seconds; else see to its host and the network",
+        ));
+    }
+    problems
+}
+
+/// What is wrong with the routes: topics that can't be looked at.
+pub fn of_routes(state: &State, troubles: &Troubles) -> Vec<Problem> {
+    let describe = |(route, error): (&RouteName, &kafka::error::Error)| {
+        let settings = &state.routes().get(route)?.settings;
+        let (source, target) = (&settings.source, &settings.target);
+        let remedy = match error.kind {
+            ErrorKind::Unreachable => {
+                format!(
+                    "see that the brokers of clusters {source} and {target} run and that the controllers reach them"
+                )
+            }
+            ErrorKind::Authentication | ErrorKind::Config => {
+                format!("mend the client properties of clusters {source} and {target}, or the files they refer to")
+            }
+            ErrorKind::TopicDenied | ErrorKind::GroupDenied | ErrorKind::ClusterDenied => {
+                format!("grant the missing right to the users of clusters {source} and {target}")
+            }
+            _ => format!("mend it on clusters {source} and {target}"),
+        };
+        let remedy = format!("{remedy}; what is assigned goes on meanwhile");
+        Some(problem(format!("route {route}: its topics can't be looked at: {error}"), remedy))
+    };
+    troubles.iter().filter_map(describe).collect()
+}
+
+/// What stands still.
+pub fn of_standstills(standstills: Vec<Standstill>) -> Vec<Problem> {
+    let mut alike = BTreeMap::<Alike, (usize, Standstill)>::new();
+    for standstill in standstills {
+        let key = (standstill.reason.heals(), standstill.reason.kind(), standstill.partition.is_none());
+        alike.entry(key).or_insert((0, standstill)).0 += 1;
+    }
+    let describe = |((heals, kind, is_topic), (count, example)): (Alike, (usize, Standstill))| {
+        let thing = match (is_topic, count) {
+            (true, 1) => "topic",
+            (true, _) => "topics",
+            (false, 1) => "partition",
+            (false, _) => "partitions",
+        };
+        let verb = match (heals, count) {
+            (true, 1) => "waits",
+            (true, _) => "wait",
+            (false, 1) => "has failed",
+            (false, _) => "have failed",
+        };
+        let such_as = if count == 1 { "" } else { "such as " };
+        let text = format!("{count} {thing} {verb} ({kind}): {such_as}{}: {}", example.name(), example.reason);
+        problem(text, remedy(&example))
+    };
+    alike.into_iter().map(describe).collect()
+}
+
+/// The topics that are not copied, or not wholly, though nobody paused or removed them.
+pub fn standing_topics(state: &State) -> impl Iterator<Item = Standstill> {
+    let routes = state.routes();
+    let is_meant = move |(route, _): &&(RouteName, TopicName)| routes.get(route).is_some_and(|route| !route.paused);
+    state.topics().iter().filter(move |(key, topic)| is_meant(key) && !topic.paused && !topic.leaving).filter_map(
+        |((route, name), topic)| {
+            let reason = topic.waiting.clone().or_else(|| topic.beyond.clone())?;
+            Some(Standstill { route: route.clone(), topic: name.clone(), partition: None, reason })
+        },
+    )
+}
+
+/// What removed routes left behind.
+pub fn of_retired(state: &State) -> Vec<Problem> {
+    let describe = |(route, retired): (&RouteName, &crate::state::Retired)| {
+        let (group, source) = (&retired.group, &retired.source);
+        problem(
+            format!("the offsets of removed route {route} (group {group}) are not deleted from cluster {source} yet"),
+            format!(
+                "nothing if cluster {source} answers; to leave them there: replisome route remove {route} --keep-offsets"
+            ),
+        )
+    };
+    state.retired().iter().map(describe).collect()
+}
+
+impl Standstill {
+    fn name(&self) -> String {
+        let Self { route, topic, partition, .. } = self;
+        partition.map_or_else(|| format!("{route}:{topic}"), |partition| format!("{route}:{topic}/{partition}"))
+    }
+}
+
+/// What to do about what stands still.
+fn remedy(standstill: &Standstill) -> String {
+    let Standstill { route, topic, partition, reason } = standstill;
+    let partition = partition.map(|partition| format!(" --partition {partition}")).unwrap_or_default();
+    let resume = format!("replisome topic resume --route {route} {topic}{partition}");
+    match reason {
+        Reason::TopicRecreated { .. } | Reason::ForeignOffset { .. } => {
+            format!("if what is there now is what you want: {resume} --continue")
+        }
+        Reason::OutOfRange { .. } | Reason::Truncated { .. } => format!(
+            "decide where to read on: set the offset with kafka-consumer-groups --reset-offsets on the source, then \
+             {resume} --continue"
+        ),
+        Reason::Superseded { .. } => format!("see who else copies it, and stop one of them; then {resume}"),
+        _ => "do what the text says; it goes on by itself then".to_owned(),
+    }
+}

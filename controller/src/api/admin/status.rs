@@ -1,0 +1,70 @@
+//! One page about the fleet. Answered by every controller: one that leads says all, another what it knows.
+
+use std::collections::BTreeMap;
+
+use common::ids::RoutePartition;
+use proto::v1;
+
+use super::super::view::{Condition, Observed};
+use super::super::{Api, Leading};
+use super::problems::{self, Standstill};
+use super::{controllers, routes, workers};
+
+/// The page.
+pub async fn get(api: &Api) -> v1::GetStatusReply {
+    let (controllers, leading) = tokio::join!(controllers::all(api), api.confirmed());
+    let mut page = match &leading {
+        Ok(leading) => led(leading),
+        Err(_) => unled(api),
+    };
+    let of_controllers = problems::of_controllers(&controllers, &api.standing(), api.node, leading.is_ok());
+    page.problems.splice(..0, of_controllers);
+    page.controllers = controllers;
+    page
+}
+
+/// What the leader knows.
+fn led(leading: &Leading) -> v1::GetStatusReply {
+    let (observed, troubles) = (Observed::of(&leading.handle), leading.handle.troubles());
+    let state = leading.handle.state();
+    let mut partitions: BTreeMap<Condition, u32> = Condition::ALL.into_iter().map(|one| (one, 0)).collect();
+    let mut standstills: Vec<Standstill> = problems::standing_topics(&state).collect();
+    for row in observed.rows(&state) {
+        *partitions.entry(row.condition).or_default() += 1;
+        // What nobody has stands still for its topic's reason.
+        if let Some(reason) = row.reason.filter(|_| row.slot.life.owner().is_some()) {
+            let RoutePartition { route, topic, partition } = row.id.clone();
+            standstills.push(Standstill { route, topic, partition: Some(partition), reason });
+        }
+    }
+    let workers = workers::all(&state, &observed);
+    let routes = routes::all(&state, &observed.sums(&state), &troubles);
+    let mut problems = problems::of_workers(&workers, state.slots().len());
+    problems.extend(problems::of_routes(&state, &troubles));
+    problems.extend(problems::of_standstills(standstills));
+    problems.extend(problems::of_retired(&state));
+    v1::GetStatusReply {
+        fleet: state.fleet().to_string(),
+        led: true,
+        revision: state.revision().0,
+        controller_epoch: state.controller_epoch().0,
+        controllers: Vec::new(),
+        workers,
+        routes,
+        problems,
+        partitions: partitions.into_iter().map(|(condition, count)| (condition.name().to_owned(), count)).collect(),
+    }
+}
+
+/// What any controller knows: its own table, which may be old.
+fn unled(api: &Api) -> v1::GetStatusReply {
+    let log = api.raft.log();
+    let state = log.read();
+    let fleet = if api.standing().initialized { state.fleet().to_string() } else { String::new() };
+    v1::GetStatusReply {
+        fleet,
+        revision: state.revision().0,
+        controller_epoch: state.controller_epoch().0,
+        ..v1::GetStatusReply::default()
+    }
+}

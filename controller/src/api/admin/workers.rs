@@ -1,0 +1,84 @@
+//! Workers: listed, drained, undrained.
+
+use std::collections::BTreeMap;
+
+use common::ids::{SessionId, WorkerId};
+use proto::v1;
+
+use super::super::errors::ApiError;
+use super::super::view::Observed;
+use super::super::{Api, parse};
+use crate::state::{Command, Presence, State, Worker};
+
+/// A worker that was not heard for longer is suspect.
+const HEARTBEATS_MISSED_MAX: u32 = 2;
+
+/// Takes everything from a worker and gives it nothing more.
+pub async fn drain(api: &Api, asked: v1::DrainWorkerRequest) -> Result<v1::ChangeReply, ApiError> {
+    let worker = parse::name(&asked.id)?;
+    api.change(parse::asked(asked.context)?, Command::DrainWorker { worker }, Vec::new()).await
+}
+
+/// Ends that.
+pub async fn undrain(api: &Api, asked: v1::UndrainWorkerRequest) -> Result<v1::ChangeReply, ApiError> {
+    let worker = parse::name(&asked.id)?;
+    api.change(parse::asked(asked.context)?, Command::UndrainWorker { worker }, Vec::new()).await
+}
+
+/// Lists workers.
+pub async fn list(api: &Api, asked: v1::ListWorkersRequest) -> Result<v1::ListWorkersReply, ApiError> {
+    let only: Option<WorkerId> = parse::filter(&asked.id)?;
+    let leading = api.confirmed().await?;
+    let observed = Observed::of(&leading.handle);
+    let mut workers = all(&leading.handle.state(), &observed);
+    if let Some(only) = only {
+        workers.retain(|worker| worker.id == only.as_str());
+        if workers.is_empty() {
+            return Err(ApiError::NotFound(format!("there is no worker {only}")));
+        }
+    }
+    Ok(v1::ListWorkersReply { workers })
+}
+
+/// All workers but those that left by themselves, by id.
+pub fn all(state: &State, observed: &Observed) -> Vec<v1::Worker> {
+    let mut partitions = BTreeMap::<SessionId, u32>::new();
+    for (session, _) in state.slots().values().filter_map(|slot| slot.life.owner()) {
+        *partitions.entry(session).or_default() += 1;
+    }
+    let row = |(id, worker): (&WorkerId, &Worker)| {
+        let partitions = partitions.get(&worker.session).copied().unwrap_or_default();
+        let heard = observed.liveness.get(&worker.session);
+        Some(v1::Worker {
+            id: id.to_string(),
+            session: worker.session.to_string(),
+            state: word(state, worker, partitions, observed)?.to_owned(),
+            address: worker.address.clone(),
+            partitions,
+            version: worker.software.clone(),
+            rss_bytes: heard.map(|heard| heard.rss_bytes).unwrap_or_default(),
+        })
+    };
+    state.workers().iter().filter_map(row).collect()
+}
+
+/// How a worker does; `None` if it is not to be spoken of any more.
+fn word(state: &State, worker: &Worker, partitions: u32, observed: &Observed) -> Option<&'static str> {
+    let is_draining = match worker.presence {
+        Presence::Registered => state.is_draining(worker.session),
+        // An operator who drains a worker that is not there says that it is not awaited.
+        Presence::Left | Presence::Lost if worker.drained => return Some("drained"),
+        Presence::Lost => return Some("lost"),
+        Presence::Left => return None,
+    };
+    let is_heard = observed
+        .liveness
+        .get(&worker.session)
+        .is_some_and(|heard| heard.connected && heard.silent_for <= observed.heartbeat * HEARTBEATS_MISSED_MAX);
+    Some(match (is_heard, is_draining) {
+        (false, _) => "suspect",
+        (true, true) if partitions > 0 => "draining",
+        (true, true) => "drained",
+        (true, false) => "live",
+    })
+}

@@ -1,0 +1,211 @@
+//! What a leader knows, as rows for people and for metrics: the table beside what workers report. Pure: values in,
+//! values out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::assignment::{Phase, Progress, Running};
+use common::ids::{Epoch, RouteName, RoutePartition, SessionId, TopicName};
+use common::reason::Reason;
+
+use crate::leader::{LeaderHandle, Liveness};
+use crate::state::{Cause, Life, Slot, State, Topic, Wish};
+
+/// How a partition does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Condition {
+    /// Nobody has it yet, or nobody any more.
+    Unassigned,
+    /// Its owner copies it, or is about to.
+    Assigned,
+    /// Its owner finishes it.
+    Releasing,
+    /// Its owner was lost and is being shut out.
+    Fencing,
+    /// It stands still and goes on by itself once the cause is gone.
+    Waiting,
+    /// An operator paused it.
+    Paused,
+    /// It stands still until a person decides.
+    Failed,
+}
+
+impl Condition {
+    /// All there are.
+    pub const ALL: [Self; 7] =
+        [Self::Unassigned, Self::Assigned, Self::Releasing, Self::Fencing, Self::Waiting, Self::Paused, Self::Failed];
+
+    /// Its name, for people and scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unassigned => "unassigned",
+            Self::Assigned => "assigned",
+            Self::Releasing => "releasing",
+            Self::Fencing => "fencing",
+            Self::Waiting => "waiting",
+            Self::Paused => "paused",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn standing_still(reason: &Reason) -> Self {
+        if reason.heals() { Self::Waiting } else { Self::Failed }
+    }
+}
+
+/// What workers report, taken at one moment.
+pub struct Observed {
+    progress: BTreeMap<RoutePartition, Progress>,
+    phases: BTreeMap<RoutePartition, (SessionId, Running)>,
+    /// Who is connected.
+    pub liveness: BTreeMap<SessionId, Liveness>,
+    /// How often a live worker is heard.
+    pub heartbeat: Duration,
+}
+
+/// One row of the assignment table, with what its owner reports.
+pub struct Row<'a> {
+    /// Which.
+    pub id: &'a RoutePartition,
+    /// What the table has of it.
+    pub slot: &'a Slot,
+    /// Its topic.
+    pub topic: &'a Topic,
+    /// How it does.
+    pub condition: Condition,
+    /// Why it is not being copied, if it is not.
+    pub reason: Option<Reason>,
+    /// How far its owner is.
+    pub progress: Option<&'a Progress>,
+}
+
+/// Lag and size of a topic or of a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sum {
+    /// How many partitions it has.
+    pub partitions: u32,
+    /// Source records not yet at the target, over the partitions where that is known.
+    pub lag: Option<u64>,
+}
+
+impl Observed {
+    /// What the leader heard until now.
+    pub fn of(handle: &LeaderHandle) -> Self {
+        let (progress, phases, liveness) = (handle.progress(), handle.phases(), handle.liveness());
+        Self { progress, phases, liveness, heartbeat: handle.config().heartbeat }
+    }
+
+    /// The rows of the table, by route, topic and partition.
+    pub fn rows<'a>(&'a self, state: &'a State) -> impl Iterator<Item = Row<'a>> {
+        state.topics().iter().flat_map(move |((route, name), topic)| self.rows_of(state, route, name, topic))
+    }
+
+    /// The rows of one topic.
+    pub fn rows_of<'a>(
+        &'a self,
+        state: &'a State,
+        route: &RouteName,
+        name: &TopicName,
+        topic: &'a Topic,
+    ) -> impl Iterator<Item = Row<'a>> {
+        state.slots_of(route, name).map(move |(id, slot)| self.row(state, topic, id, slot))
+    }
+
+    /// The sums of all topics.
+    pub fn sums(&self, state: &State) -> BTreeMap<(RouteName, TopicName), Sum> {
+        let sum = |(key, topic): (&(RouteName, TopicName), &Topic)| {
+            let mut sum = Sum::default();
+            self.rows_of(state, &key.0, &key.1, topic).for_each(|row| sum.add(1, row.lag()));
+            (key.clone(), sum)
+        };
+        state.topics().iter().map(sum).collect()
+    }
+
+    fn row<'a>(&'a self, state: &State, topic: &'a Topic, id: &'a RoutePartition, slot: &'a Slot) -> Row<'a> {
+        let phase =
+            self.phases.get(id).filter(|(session, running)| slot.life.owner() == Some((*session, running.epoch)));
+        let wish = state.wish_in(topic, id);
+        let (condition, reason) = condition(slot.life, wish, phase.map(|(_, running)| &running.phase));
+        let epoch: Option<Epoch> = slot.life.owner().map(|(_, epoch)| epoch);
+        let progress = self.progress.get(id).filter(|progress| Some(progress.epoch) == epoch);
+        Row { id, slot, topic, condition, reason, progress }
+    }
+}
+
+impl Row<'_> {
+    /// Source records not yet at the target, if its owner told.
+    pub fn lag(&self) -> Option<u64> {
+        self.progress.and_then(Progress::lag)
+    }
+}
+
+impl Sum {
+    /// Adds partitions.
+    pub fn add(&mut self, partitions: u32, lag: Option<u64>) {
+        self.partitions += partitions;
+        self.lag = match (self.lag, lag) {
+            (Some(before), Some(more)) => Some(before + more),
+            (before, more) => before.or(more),
+        };
+    }
+}
+
+/// How a partition does, and why it stands still if it does.
+fn condition(life: Life, wish: Wish, phase: Option<&Phase>) -> (Condition, Option<Reason>) {
+    match (life, wish) {
+        (Life::Fencing { .. }, _) => (Condition::Fencing, None),
+        (Life::Releasing { .. }, _) => (Condition::Releasing, None),
+        (Life::Assigned { .. }, _) => match phase {
+            Some(Phase::Held(reason)) => (Condition::standing_still(reason), Some(reason.clone())),
+            _ => (Condition::Assigned, None),
+        },
+        (Life::Unassigned(_), Wish::Stop(Cause::Paused, reason)) => (Condition::Paused, Some(reason)),
+        (Life::Unassigned(_), Wish::Stop(_, reason)) => (Condition::Unassigned, Some(reason)),
+        (Life::Unassigned(_), Wish::Stay(reason)) => (Condition::standing_still(&reason), Some(reason)),
+        (Life::Unassigned(_), Wish::Run) => (Condition::Unassigned, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Vacancy;
+    use common::ids::Revision;
+
+    #[test]
+    fn what_stands_still_waits_if_it_heals_and_has_failed_if_not() {
+        let (session, epoch) = (SessionId::from_number(1), Epoch(1));
+        let assigned = Life::Assigned { session, epoch };
+        let releasing = Life::Releasing { session, epoch, since: Revision(1) };
+        let vacant = Life::Unassigned(Vacancy::New);
+        let heals = || Reason::GroupHasMembers;
+        let fails = || Reason::ForeignOffset { text: String::new() };
+        let paused = || Wish::Stop(Cause::Paused, Reason::Paused);
+        for (life, wish, phase, expected) in [
+            (assigned, Wish::Run, None, (Condition::Assigned, None)),
+            (assigned, Wish::Run, Some(Phase::Claiming), (Condition::Assigned, None)),
+            (assigned, Wish::Run, Some(Phase::Held(heals())), (Condition::Waiting, Some(heals()))),
+            (assigned, Wish::Run, Some(Phase::Held(fails())), (Condition::Failed, Some(fails()))),
+            (assigned, Wish::Stay(heals()), Some(Phase::Copying), (Condition::Assigned, None)),
+            (assigned, paused(), Some(Phase::Copying), (Condition::Assigned, None)),
+            (releasing, paused(), Some(Phase::Draining), (Condition::Releasing, None)),
+            (vacant, paused(), None, (Condition::Paused, Some(Reason::Paused))),
+            (vacant, Wish::Stay(heals()), None, (Condition::Waiting, Some(heals()))),
+            (vacant, Wish::Stay(fails()), None, (Condition::Failed, Some(fails()))),
+            (vacant, Wish::Run, None, (Condition::Unassigned, None)),
+        ] {
+            assert_eq!(condition(life, wish.clone(), phase.as_ref()), expected, "{life:?} {wish:?} {phase:?}");
+        }
+    }
+
+    #[test]
+    fn a_lag_that_nobody_told_is_not_none_at_all() {
+        let mut sum = Sum::default();
+        sum.add(1, None);
+        assert_eq!(sum, Sum { partitions: 1, lag: None });
+        sum.add(2, Some(0));
+        sum.add(1, None);
+        sum.add(1, Some(5));
+        assert_eq!(sum, Sum { partitions: 5, lag: Some(5) });
+    }
+}

@@ -1,1 +1,0 @@
-//! One controller process, from its start to its end.

@@ -1,0 +1,151 @@
+//! One controller process, from its start to its end.
+//!
+//! ```text
+//!  bind the port -> open the log -> serve Raft, Fleet, Admin, Health, Reflection ------------> stop
+//!                                   leadership: standing.leads? -> Leader -> Seat
+//!                                   readiness, metrics
+//! ```
+//!
+//! Owns the order of all that. Never does: decide, or keep anything but the seat of the leader.
+//!
+//! Told to stop, it first stops leading, so that workers look for the next leader at once; then it takes no more
+//! requests and lets those under way end; the log comes last.
+
+mod leadership;
+mod readiness;
+mod server;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::api::{Api, Seat};
+use crate::leader::LeaderConfig;
+use crate::leader::topics::ClusterAccess;
+use crate::metrics;
+use crate::raft::{OpenError, RaftNode, RaftSettings};
+
+/// How long requests under way may take to end when the process is told to stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a controller must be told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ControllerConfig {
+    /// Its place among the controllers, and its data directory.
+    pub raft: RaftSettings,
+    /// Where it listens, as `HOST:PORT`: for operators, workers and its peers.
+    pub listen: String,
+    /// How it times its work while it leads.
+    pub leader: LeaderConfig,
+}
+
+/// Why a controller does not run, or runs no more.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The port can't be had.
+    #[error("listen {address}: can't listen there: {error}; choose a free address and port of this machine")]
+    Listen {
+        /// As it was given.
+        address: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The log does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It broke down. What it had acknowledged is on disk.
+    #[error("the controller broke down: {0}; start it again")]
+    Broken(String),
+}
+
+/// Runs a controller until `shutdown`. `readiness` is what is missing until it takes part in a fleet that can decide.
+///
+/// # Errors
+/// If it can't start, or breaks down.
+pub async fn run(
+    config: ControllerConfig,
+    clusters: Arc<dyn ClusterAccess>,
+    readiness: &watch::Sender<Option<String>>,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
+    Node::open(config, clusters).await?.run(readiness, shutdown).await
+}
+
+/// A controller that has its port and its data directory, and does nothing yet.
+pub(crate) struct Node {
+    id: u64,
+    listener: TcpListener,
+    raft: RaftNode,
+    clusters: Arc<dyn ClusterAccess>,
+    leader: LeaderConfig,
+}
+
+impl Node {
+    /// Takes the port first, so that a second process is stopped before it looks at any file.
+    pub async fn open(config: ControllerConfig, clusters: Arc<dyn ClusterAccess>) -> Result<Self, RunError> {
+        let ControllerConfig { raft, listen, leader } = config;
+        let failed = |error| RunError::Listen { address: listen.clone(), error };
+        let listener = TcpListener::bind(&listen).await.map_err(failed)?;
+        let id = raft.node;
+        Ok(Self { id, listener, raft: RaftNode::open(raft).await?, clusters, leader })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Runs it until `shutdown`.
+    pub async fn run(
+        self,
+        readiness: &watch::Sender<Option<String>>,
+        shutdown: CancellationToken,
+    ) -> Result<(), RunError> {
+        if let Ok(address) = self.address() {
+            info!(node = self.id, %address, "controller listens");
+        }
+        let Self { id, listener, raft, clusters, leader } = self;
+        let (seat, stop) = (Seat::default(), CancellationToken::new());
+        let api = Api::new(id, raft.clone(), seat.clone(), clusters.clone());
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let server = server::router(&raft, &api, health_service);
+        let mut serving = tokio::spawn(server::serve(server, listener, stop.clone()));
+        let mut background = JoinSet::new();
+        background.spawn({
+            let (raft, stop) = (raft.clone(), stop.clone());
+            async move { raft.run(stop).await }
+        });
+        background.spawn(metrics::publish(raft.clone(), seat.clone()));
+
+        let broken = |what: String| Err(RunError::Broken(what));
+        let result = tokio::select! {
+            () = leadership::run(&raft, &seat, clusters, leader, shutdown) => Ok(()),
+            never = readiness::tell(&raft, &seat, readiness, &health) => match never {},
+            ended = &mut serving => broken(format!("its port is served no more: {ended:?}")),
+            ended = background.join_next() => broken(format!("a task ended: {ended:?}")),
+        };
+        readiness.send_replace(Some("it is stopping".to_owned()));
+        seat.leave();
+        stop.cancel();
+        finish(serving).await;
+        background.shutdown().await;
+        raft.stop().await;
+        info!(node = id, "controller stopped");
+        result
+    }
+}
+
+/// Waits for requests under way, but not for ever: a client that never ends its own keeps nobody alive.
+async fn finish(mut serving: JoinHandle<Result<(), tonic::transport::Error>>) {
+    if !serving.is_finished() && timeout(STOP_PATIENCE, &mut serving).await.is_err() {
+        warn!(after = ?STOP_PATIENCE, "connections are cut that did not end");
+        serving.abort();
+    }
+}

@@ -1,0 +1,50 @@
+//! The port: all services on one, with the signs of life by which a dead host or a frozen peer is noticed.
+
+use std::time::Duration;
+
+use proto::MESSAGE_BYTES_MAX;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic::transport::server::{Router, TcpIncoming};
+use tonic_health::pb::health_server::{Health, HealthServer};
+
+use crate::api::Api;
+use crate::raft::RaftNode;
+
+/// How often a peer is pinged. The kernel says nothing of a host that lost its power or a process that is stopped.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long it may take to answer.
+const PING_PATIENCE: Duration = Duration::from_secs(2);
+
+/// When the kernel begins to ask whether a silent host is there; for connections that never said a word.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// All services.
+pub fn router(raft: &RaftNode, api: &Api, health: HealthServer<impl Health>) -> Router {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors are compiled in");
+    let peers = raft.service();
+    Server::builder()
+        .http2_keepalive_interval(Some(PING_INTERVAL))
+        .http2_keepalive_timeout(Some(PING_PATIENCE))
+        .add_service(peers.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(api.fleet())
+        .add_service(api.admin())
+        .add_service(health)
+        .add_service(reflection)
+}
+
+/// Serves until `stop`, then until what is under way has ended.
+pub async fn serve(
+    router: Router,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
+    router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
+}
