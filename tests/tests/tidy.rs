@@ -33,6 +33,18 @@ const NOT_IN_ISLANDS: &[&str] = &[
     "f32",
     "f64",
 ];
+/// Where the two ends of a gRPC connection are.
+const GRPC_ROOMS: &[&str] = &[
+    "proto/",
+    "controller/src/api/",
+    "controller/src/node/",
+    "controller/src/node.rs",
+    "controller/src/raft/",
+    "worker/src/dial.rs",
+    "worker/src/dial/",
+    "cli/src/admin/",
+    "tests/src/fleet/wire/",
+];
 const UNSAFE_ROOMS: &[&str] = &["kafka/src/ffi/", "kafka/src/ffi.rs", "tests/src/child.rs"];
 /// This file names what it looks for.
 const OWN_PATH: &str = "tests/tests/tidy.rs";
@@ -88,18 +100,24 @@ fn rust_files_are_short() {
 
 #[test]
 fn foreign_libraries_stay_in_their_rooms() {
-    check("belongs in its room: rdkafka in kafka/, openraft and sled in controller/src/raft/", |file| {
-        let mut banned = Vec::new();
-        if !file.is_in(&["kafka/", "tests/"]) {
-            banned.extend(["rdkafka", "rdkafka_sys"]);
-        }
-        if !file.is_in(&["controller/src/raft/", "controller/src/raft.rs"])
-            && !file.path.starts_with("controller/tests/")
-        {
-            banned.extend(["openraft", "sled"]);
-        }
-        words(file.code.iter().enumerate().map(|(index, line)| (index + 1, line.as_str())), &banned)
-    });
+    check(
+        "belongs in its room: rdkafka in kafka/, openraft and sled in controller/src/raft/, tonic at the ends",
+        |file| {
+            let mut banned = Vec::new();
+            if !file.is_in(&["kafka/", "tests/"]) {
+                banned.extend(["rdkafka", "rdkafka_sys"]);
+            }
+            if !file.is_in(&["controller/src/raft/", "controller/src/raft.rs"])
+                && !file.path.starts_with("controller/tests/")
+            {
+                banned.extend(["openraft", "sled"]);
+            }
+            if !file.is_in(GRPC_ROOMS) {
+                banned.push("tonic");
+            }
+            words(file.code.iter().enumerate().map(|(index, line)| (index + 1, line.as_str())), &banned)
+        },
+    );
 }
 
 #[test]
