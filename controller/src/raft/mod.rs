@@ -21,10 +21,25 @@
 //! 4. The log is never purged beyond what the snapshot file holds.
 //! 5. Every stored value begins with the version of its form.
 
+mod data_dir;
+mod disk;
+mod durable_file;
+mod founding;
+mod heard;
+mod log_store;
+mod network;
 mod node;
+mod proposer;
+mod service;
 mod settings;
+mod snapshot_file;
 mod standing;
+mod state_machine;
+mod store_id;
+mod table;
+mod types;
 
-pub use node::{PeerService, RaftNode};
+pub use node::RaftNode;
+pub use service::PeerService;
 pub use settings::{OpenError, RaftSettings};
 pub use standing::{ControllerView, Standing};

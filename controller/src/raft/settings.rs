@@ -45,6 +45,21 @@ impl RaftSettings {
     }
 }
 
+/// How much of the log is kept. A snapshot costs one write of the whole table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tuning {
+    /// After how many entries a snapshot is made.
+    pub snapshot_entries: u64,
+    /// How many entries before it are kept, so that a node that was away for a moment needs no snapshot.
+    pub keep_entries: u64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { snapshot_entries: 2_000, keep_entries: 500 }
+    }
+}
+
 /// Why a node of the log did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

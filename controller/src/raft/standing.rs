@@ -1,18 +1,27 @@
 //! Where a node stands: whether it leads, who does, what is in its way.
 
+use std::time::Duration;
+
+use openraft::ServerState;
+
+use super::types::Metrics;
+
+/// A leader that no quorum acknowledged for this long acts no more, since another one may have been elected. Shorter
+/// than a follower waits before it asks for votes (a lease of 1 s and at least half a second).
+const QUORUM_AGE_MAX: Duration = Duration::from_secs(1);
+
 /// Where a node stands.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Standing {
     /// The term that this node leads in: only while a quorum acknowledged it within the last second.
     pub leads: Option<u64>,
-    /// The leader that this node knows: its id and address.
+    /// The leader, with its address: this node if it leads, or the one whose heartbeat came within the last second.
     pub leader: Option<(u64, String)>,
-    /// Whether this node has the fleet's first entry.
+    /// Whether this node's table has the fleet's first entry.
     pub initialized: bool,
-    /// Whether the fleet can decide, as far as this node sees: it leads with a quorum, or heard from the leader of its
-    /// term within the last seconds.
+    /// Whether the fleet can decide, as far as this node sees: it knows a leader as above.
     pub has_quorum: bool,
-    /// What an operator must do before this node can take part; `None` if nothing.
+    /// What keeps this node from taking part, and what to do about it; `None` if nothing.
     pub trouble: Option<String>,
 }
 
@@ -31,4 +40,80 @@ pub struct ControllerView {
     pub applied: u64,
     /// Its software version; empty if unreachable.
     pub software: String,
+}
+
+/// What openraft takes itself for.
+pub(super) fn role(metrics: &Metrics) -> &'static str {
+    match metrics.state {
+        ServerState::Leader => "leader",
+        ServerState::Follower => "follower",
+        ServerState::Candidate => "candidate",
+        ServerState::Learner => "learner",
+        ServerState::Shutdown => "unreachable",
+    }
+}
+
+/// Judges by what openraft showed, how long ago that was, and the leader that was heard lately. The age counts because
+/// `millis_since_quorum_ack` stands still when openraft does, for instance in a slow write.
+pub(super) fn judge(metrics: &Metrics, age: Duration, heard: Option<u64>, trouble: Option<String>) -> Standing {
+    let stopped = metrics.running_state.as_ref().err();
+    let quorum_age = metrics.millis_since_quorum_ack.map(|millis| Duration::from_millis(millis) + age);
+    let confirmed = quorum_age.is_some_and(|age| age < QUORUM_AGE_MAX);
+    let leads = (stopped.is_none() && metrics.state == ServerState::Leader && confirmed).then_some(metrics.current_term);
+    let leader = if leads.is_some() { Some(metrics.id) } else { heard.filter(|id| metrics.current_leader == Some(*id)) };
+    let address = |id| metrics.membership_config.membership().get_node(&id).map(|member| member.address.clone());
+    let leader = leader.and_then(|id| Some((id, address(id)?)));
+    Standing {
+        leads,
+        has_quorum: leader.is_some(),
+        leader,
+        initialized: metrics.last_applied.is_some(),
+        trouble: stopped.map(|fatal| format!("the log has stopped, restart the controller: {fatal}")).or(trouble),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::raft::types::{Member, StoredMembership};
+
+    fn leader() -> Metrics {
+        let member = |n: u64| (n, Member { address: format!("host{n}:1"), store: format!("s{n}") });
+        let members = openraft::Membership::new(vec![[1, 2, 3].into()], BTreeMap::from([1, 2, 3].map(member)));
+        let mut metrics = Metrics::new_initial(1);
+        metrics.state = ServerState::Leader;
+        metrics.current_term = 4;
+        metrics.current_leader = Some(1);
+        metrics.millis_since_quorum_ack = Some(300);
+        metrics.membership_config = StoredMembership::new(None, members).into();
+        metrics
+    }
+
+    #[test]
+    fn a_leader_whose_quorum_is_silent_leads_no_more_even_if_openraft_shows_nothing_new() {
+        let metrics = leader();
+        let at = |age| judge(&metrics, Duration::from_millis(age), None, None);
+        assert_eq!(at(600).leads, Some(4));
+        assert_eq!(at(600).leader, Some((1, "host1:1".to_owned())));
+        assert_eq!(at(700), Standing::default());
+    }
+
+    #[test]
+    fn a_leader_that_was_not_heard_lately_is_none() {
+        let metrics = Metrics { id: 2, state: ServerState::Follower, millis_since_quorum_ack: None, ..leader() };
+        assert_eq!(judge(&metrics, Duration::ZERO, None, None).leader, None);
+        assert_eq!(judge(&metrics, Duration::ZERO, Some(3), None).leader, None);
+        let heard = judge(&metrics, Duration::ZERO, Some(1), None);
+        assert_eq!((heard.leads, heard.has_quorum, heard.leader), (None, true, Some((1, "host1:1".to_owned()))));
+    }
+
+    #[test]
+    fn a_log_that_stopped_leads_nothing_and_says_so() {
+        let metrics = Metrics { running_state: Err(openraft::error::Fatal::Panicked), ..leader() };
+        let standing = judge(&metrics, Duration::ZERO, None, None);
+        assert_eq!(standing.leads, None);
+        assert!(standing.trouble.expect("trouble").contains("restart"));
+    }
 }

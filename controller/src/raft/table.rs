@@ -1,0 +1,66 @@
+//! The table in memory, made from the log.
+
+use std::sync::{RwLock, RwLockReadGuard};
+
+use common::ids::{FleetId, FleetIncarnation, Revision};
+use tokio::sync::watch;
+
+use crate::state::{Envelope, Outcome, Rejection, State};
+
+/// The table. Changed by the state machine alone.
+#[derive(Debug)]
+pub(super) struct Table {
+    state: RwLock<State>,
+    revision: watch::Sender<Revision>,
+}
+
+impl Table {
+    /// The table before the log's first entry. Its fleet has no name yet.
+    pub fn empty() -> Self {
+        let fleet = FleetId::new("unfounded").expect("a legal name");
+        let state = State::new(fleet, FleetIncarnation::default());
+        let revision = watch::Sender::new(state.revision());
+        Self { state: RwLock::new(state), revision }
+    }
+
+    /// The table as it is here and now. Never held over an await.
+    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().expect(NOT_POISONED)
+    }
+
+    /// The revision of the table; changes with it.
+    pub fn revisions(&self) -> watch::Receiver<Revision> {
+        self.revision.subscribe()
+    }
+
+    /// Applies commands in order. What is refused changes nothing and uses no revision up.
+    pub fn apply(&self, envelopes: Vec<Envelope>) -> Vec<Result<Outcome, Rejection>> {
+        let mut state = self.state.write().expect(NOT_POISONED);
+        let apply = |envelope| {
+            let revision = state.revision().next();
+            state.apply(revision, envelope)
+        };
+        let answers = envelopes.into_iter().map(apply).collect();
+        self.announce(&state);
+        answers
+    }
+
+    /// Names the fleet.
+    pub fn found(&self, fleet: FleetId) {
+        self.state.write().expect(NOT_POISONED).found(fleet);
+    }
+
+    /// Puts the table of a snapshot in place of this one.
+    pub fn replace(&self, table: State) {
+        let mut state = self.state.write().expect(NOT_POISONED);
+        *state = table;
+        self.announce(&state);
+    }
+
+    /// Still under the lock, so that revisions are announced in order.
+    fn announce(&self, state: &State) {
+        self.revision.send_if_modified(|revision| std::mem::replace(revision, state.revision()) != state.revision());
+    }
+}
+
+const NOT_POISONED: &str = "a panic in apply ends the process's part in the fleet";
