@@ -58,8 +58,10 @@ base_image replisome-java:local default-jre-headless
 say "making replisome:latest"
 mkdir "$scratch/replisome"
 cp "$REPLISOME_BINARY" "$scratch/replisome/replisome"
-docker build -q -t replisome:latest --target local --build-arg BASE_IMAGE=replisome-base:local \
+docker build -q -t replisome-runtime:local --target runtime --build-arg BASE_IMAGE=replisome-base:local \
   -f "$here/Dockerfile" "$scratch/replisome" >/dev/null
+printf '%s\n' 'FROM replisome-runtime:local' 'COPY replisome /usr/local/bin/replisome' >"$scratch/Dockerfile"
+docker build -q -t replisome:latest -f "$scratch/Dockerfile" "$scratch/replisome" >/dev/null
 
 say "making replisome-kafka:local"
 cp -r "$here/kafka" "$scratch/kafka"
