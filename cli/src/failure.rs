@@ -10,8 +10,14 @@ pub enum Exit {
     Failed = 1,
     /// The command line or a file it names is wrong.
     Usage = 2,
+    /// What was named does not exist.
+    NotFound = 3,
     /// It contradicts what is there.
     Conflict = 4,
+    /// It may have happened or not.
+    Unknown = 5,
+    /// No controller was reached, or none leads.
+    NoController = 6,
 }
 
 /// Why a command failed: what, which value, and what to do about it.

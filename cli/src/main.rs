@@ -1,28 +1,46 @@
 //! The one binary, `replisome`: reads the command line, runs one verb, turns what came of it into an exit code.
 //!
 //! ```text
-//! main ── mirror/  MirrorMaker 1's command: controller and worker in one process
-//!      └─ demo/    the product in one minute, on embedded brokers
+//! main ─┬─ mirror/       MirrorMaker 1's command: controller and worker in one process
+//!       ├─ demo/         the product in one minute, on embedded brokers
+//!       ├─ controller/ ┬ the processes of a fleet
+//!       ├─ worker/     ┘                          config_file/, daemon/: what they share
+//!       └─ admin/        the fleet's commands, over gRPC
 //! ```
 //!
 //! Owns: flags, files a user writes, texts a user reads, exit codes. Never does: decide what is copied where
 //! (`controller`), copy (`worker`), or speak to Kafka by itself (`kafka`).
 
+mod admin;
+mod config_file;
+mod controller;
+mod daemon;
 mod demo;
 mod failure;
 mod mirror;
 mod output;
+mod values;
+mod worker;
 
 use std::io;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::Failure;
 
 /// Copies Kafka topics from one cluster to another, without a consumer group and without a rebalance.
 #[derive(Parser)]
-#[command(name = "replisome", version, max_term_width = 110, arg_required_else_help = true)]
+#[command(
+    name = "replisome",
+    version,
+    max_term_width = 110,
+    arg_required_else_help = true,
+    after_help = "\
+A fleet: start `controller run` on 1, 3 or 5 machines and `worker run` on as many as copy; then `cluster add` both \
+clusters, `route add` between them, `topic add` what to copy, and look at it with `status`.\n\nDocs: docs/reference/ in \
+the source tree: commands.md, configuration.md, mirror.md, properties.md"
+)]
 struct CommandLine {
     #[command(subcommand)]
     verb: Verb,
@@ -35,6 +53,15 @@ enum Verb {
     Mirror(Box<mirror::MirrorArgs>),
     /// Show it in under a minute on embedded brokers: a mirror is killed half-way, continued, and checked
     Demo,
+    /// The fleet on one page: controllers, workers, routes, lag, what is wrong and what to do about it
+    Status(admin::StatusCommand),
+    Cluster(admin::ClusterCommand),
+    Route(Box<admin::RouteCommand>),
+    Topic(admin::TopicCommand),
+    Assignment(admin::AssignmentCommand),
+    Worker(admin::WorkerCommand),
+    Controller(admin::ControllerCommand),
+    Event(admin::EventCommand),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -43,7 +70,7 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let line = match CommandLine::try_parse() {
+    let line = match command().try_get_matches().and_then(|matches| CommandLine::from_arg_matches(&matches)) {
         Ok(line) => line,
         Err(error) => {
             // Help and version end here too, with code 0. A closed pipe is no failure.
@@ -54,6 +81,14 @@ fn main() -> ExitCode {
     let outcome = match line.verb {
         Verb::Mirror(args) => mirror::run(&args),
         Verb::Demo => demo::run(),
+        Verb::Status(status) => status.run(),
+        Verb::Cluster(cluster) => cluster.run(),
+        Verb::Route(route) => route.run(),
+        Verb::Topic(topic) => topic.run(),
+        Verb::Assignment(assignment) => assignment.run(),
+        Verb::Worker(worker) => worker.run(),
+        Verb::Controller(controller) => controller.run(),
+        Verb::Event(event) => event.run(),
         Verb::Completions { shell } => completions(shell),
     };
     match outcome {
@@ -65,10 +100,26 @@ fn main() -> ExitCode {
     }
 }
 
+/// The command line. What a noun's other verbs need to reach a fleet is of no use to `run`, so its help hides that.
+fn command() -> Command {
+    let mut command = CommandLine::command();
+    command.build();
+    for noun in ["worker", "controller"] {
+        let hidden = |mut run: Command| {
+            for flag in admin::FLEET_FLAGS {
+                run = run.mut_arg(flag, |flag| flag.hide(true));
+            }
+            run
+        };
+        command = command.mut_subcommand(noun, |noun| noun.mut_subcommand("run", hidden));
+    }
+    command
+}
+
 /// Prints the completion script.
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut CommandLine::command(), "replisome", &mut script);
+    clap_complete::generate(shell, &mut command(), "replisome", &mut script);
     let _ = io::Write::write_all(&mut io::stdout().lock(), &script);
     Ok(())
 }
@@ -80,5 +131,6 @@ mod tests {
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
         CommandLine::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -3,13 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, ValueEnum};
-use common::telemetry::LogFormat;
+use clap::ArgAction;
 
 use crate::failure::Failure;
-
-/// What one mirror may hold at least: below this its clients have no room for a single large record.
-const MEMORY_BYTES_MIN: usize = 16 << 20;
+use crate::values::{LogFormatArg, Switch, host_and_port, memory_bytes};
 
 /// Copies topics from one cluster to another, as MirrorMaker 1 does: same flags, same files, same consumer group.
 #[derive(clap::Args, Clone, Debug)]
@@ -82,33 +79,6 @@ pub struct MirrorArgs {
     rebalance_listener_args: Option<String>,
 }
 
-/// On or off.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Switch {
-    /// Do it.
-    On,
-    /// Leave it.
-    Off,
-}
-
-/// The form of a log line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum LogFormatArg {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl From<LogFormatArg> for LogFormat {
-    fn from(format: LogFormatArg) -> Self {
-        match format {
-            LogFormatArg::Text => Self::Text,
-            LogFormatArg::Json => Self::Json,
-        }
-    }
-}
-
 impl MirrorArgs {
     /// Refuses what a process without a JVM can't do, and returns notes on what is taken without effect.
     pub fn check(&self) -> Result<Vec<&'static str>, Failure> {
@@ -151,32 +121,6 @@ impl MirrorArgs {
     /// Whether the first refused record ends the mirror.
     pub fn aborts_on_refused_record(&self) -> bool {
         self.abort_on_send_failure == Some(true)
-    }
-}
-
-/// An address as it is given, which may be a name; only its form is checked here.
-fn host_and_port(text: &str) -> Result<String, String> {
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
-        _ => Err("give a host and a port, such as 127.0.0.1:9404 or localhost:9404".to_owned()),
-    }
-}
-
-/// A size with its unit.
-fn memory_bytes(text: &str) -> Result<usize, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.trim() {
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        _ => return Err("give a whole number with KiB, MiB or GiB, such as 96MiB".to_owned()),
-    };
-    let bytes = number.parse::<usize>().ok().and_then(|number| number.checked_mul(1 << shift));
-    match bytes {
-        Some(bytes) if bytes >= MEMORY_BYTES_MIN => Ok(bytes),
-        Some(_) => Err(format!("at least {}MiB are needed", MEMORY_BYTES_MIN >> 20)),
-        None => Err("give a whole number with KiB, MiB or GiB, such as 96MiB".to_owned()),
     }
 }
 
@@ -245,25 +189,5 @@ mod tests {
     fn a_whitelist_is_needed_once() {
         assert!(parse(&[]).is_err());
         assert!(parse(&["--whitelist", "a", "--include", "b"]).is_err());
-    }
-
-    #[test]
-    fn an_address_has_a_host_and_a_port() {
-        for good in ["127.0.0.1:0", "localhost:9404", "[::1]:9404"] {
-            assert_eq!(host_and_port(good), Ok(good.to_owned()));
-        }
-        for bad in ["nonsense", ":9404", "localhost:", "localhost:port", "127.0.0.1:70000", ""] {
-            assert!(host_and_port(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn sizes_have_a_unit_and_a_floor() {
-        assert_eq!(memory_bytes("96MiB"), Ok(96 << 20));
-        assert_eq!(memory_bytes("32768 KiB"), Ok(32 << 20));
-        assert_eq!(memory_bytes("1GiB"), Ok(1 << 30));
-        for bad in ["96", "96MB", "MiB", "-1MiB", "1MiB", "99999999999999999999GiB", "99999999999GiB", ""] {
-            assert!(memory_bytes(bad).is_err(), "{bad}");
-        }
     }
 }

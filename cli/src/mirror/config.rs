@@ -9,9 +9,10 @@ use common::ids::{ClusterName, FleetId, InvalidName, RouteName};
 use common::offsets::StartPosition;
 use kafka::properties::{Role, parse_java_properties, translate};
 
-use super::args::{MirrorArgs, Switch};
+use super::args::MirrorArgs;
 use super::whitelist::Whitelist;
 use crate::failure::Failure;
+use crate::values::Switch;
 
 /// What a mirror is to do.
 #[derive(Clone, Debug)]

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use common::ids::{RouteName, TopicName, TopicPartition};
-use metrics::{Unit, describe_counter, describe_gauge, gauge};
-use worker::metrics as names;
+use metrics::{describe_gauge, gauge};
 
 use super::watch::View;
+use crate::daemon::worker_metrics;
 
 /// 1 while a partition stands still for the reason.
 pub const HELD: &str = "replisome_partition_held";
@@ -17,14 +17,7 @@ pub const WAITING: &str = "replisome_topic_waiting";
 
 /// Tells the recorder what each name means.
 pub fn describe() {
-    describe_gauge!(names::NEXT_OFFSET, "First source offset not yet at the target");
-    describe_gauge!(names::STORED_OFFSET, "First source offset not yet at the target as durably stored");
-    describe_gauge!(names::LAG_RECORDS, "Source records not yet at the target, up to the last stable offset");
-    describe_gauge!(names::LAG_SECONDS, Unit::Seconds, "Age of the last copied record while there is lag, else 0");
-    describe_gauge!(names::OPEN_TRANSACTION_RECORDS, "Source records behind an open transaction");
-    describe_counter!(names::RECORDS_TOTAL, "Records copied by this process");
-    describe_counter!(names::BYTES_TOTAL, Unit::Bytes, "Bytes of keys, values and headers copied by this process");
-    describe_gauge!(names::STATE, "1 for what the partition is doing, 0 for all else");
+    worker_metrics::describe();
     describe_gauge!(HELD, "1 while the partition stands still for the reason");
     describe_gauge!(WAITING, "1 while the topic, or the partitions its target lacks, wait for the reason");
 }

@@ -8,14 +8,13 @@
 //!        |
 //!       run                 leader + worker              (controller, worker)
 //!        |
-//!      watch                go on, done, or stop         (pure)  -- progress, http, summary: telling
+//!      watch                go on, done, or stop         (pure)  -- progress, summary: telling
 //! ```
 //!
 //! Owns: MirrorMaker's surface, and when a mirror is over. Never does: place, claim, copy or store by itself.
 
 mod args;
 mod config;
-mod http;
 mod java_regex;
 mod metric_names;
 mod peer;
@@ -24,7 +23,6 @@ mod process;
 mod progress;
 mod run;
 mod same_cluster;
-mod signals;
 mod summary;
 mod tally;
 mod watch;

@@ -12,6 +12,7 @@ use controller::leader::{Leader, LeaderConfig, LeaderHandle};
 use controller::state::command::FORMAT;
 use controller::state::{Command, Envelope, TopicState};
 use kafka::clients::Clients;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use worker::{Dial, RunError, WorkerConfig};
@@ -57,7 +58,12 @@ impl Process {
             lanes: usize::from(args.num_streams),
             memory_bytes: args.memory,
         };
-        let worker = tokio::spawn(worker::run(worker, clients, InProcess(dialer), shutdown.clone()));
+        let stop = shutdown.clone();
+        let worker = tokio::spawn(async move {
+            // What a mirror is ready for is seen in its leader's table.
+            let readiness = watch::Sender::new(None);
+            worker::run(worker, clients, InProcess(dialer), &readiness, stop).await
+        });
         Ok(Self { leader, handle, worker: Some(worker), shutdown })
     }
 

@@ -1,6 +1,5 @@
 //! Runs a mirror from its command line to its exit code: checks, starts leader and worker, watches, drains, sums up.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +9,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::args::MirrorArgs;
 use super::config::MirrorConfig;
-use super::http::{self, Readiness};
-use super::metric_names::HeldGauges;
+use super::metric_names::{self, HeldGauges};
 use super::preflight;
 use super::process::Process;
 use super::progress::Teller;
-use super::signals::Signals;
 use super::summary;
 use super::tally::Tally;
 use super::watch::{Verdict, View, Watch};
+use crate::daemon::http::{self, Readiness};
+use crate::daemon::signals::{Signals, unless_signal};
 use crate::failure::Failure;
 use crate::output;
 
@@ -51,7 +50,11 @@ async fn mirror(config: &MirrorConfig, args: &MirrorArgs) -> Result<(), Failure>
     let mut signals = Signals::listen()?;
     let served = tokio_util::sync::CancellationToken::new();
     let readiness = match &args.http_listen {
-        Some(address) => Some(http::serve(address, served.clone()).await?),
+        Some(address) => {
+            let readiness = http::not_ready();
+            http::serve("--http-listen", address, &readiness, metric_names::describe, served.clone()).await?;
+            Some(readiness)
+        }
         None => None,
     };
     let clients = Arc::new(LibrdkafkaClients);
@@ -160,13 +163,5 @@ impl Mirror<'_> {
         summary::print(&self.tally, self.started.elapsed());
         self.process.end().await;
         outcome.and(drained)
-    }
-}
-
-/// Waits for `work`; the name of the signal that came first, if one did.
-async fn unless_signal<T>(work: impl Future<Output = T>, signals: &mut Signals) -> Result<T, &'static str> {
-    tokio::select! {
-        done = work => Ok(done),
-        name = signals.next() => Err(name),
     }
 }

@@ -1,7 +1,7 @@
-//! `--http-listen`: metrics and health for machines. Nothing is written through it.
+//! Metrics and health for machines, over HTTP. Nothing is written through it.
 //!
-//! `/healthz` answers while the process lives. `/readyz` answers 200 once the source was looked at and every partition
-//! has its claim, before that 503 with what is missing.
+//! `/healthz` answers while the process lives. `/readyz` answers 200 once the process does what it is for, before that
+//! 503 with what is missing.
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -11,23 +11,33 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::metric_names;
 use crate::failure::Failure;
 
-/// What is missing until the mirror is ready; `None` once it is.
+/// What is missing until the process is ready; `None` once it is.
 pub type Readiness = watch::Sender<Option<String>>;
 
-/// Opens the port, starts recording, and serves until `shutdown`.
-pub async fn serve(address: &str, shutdown: CancellationToken) -> Result<Readiness, Failure> {
+/// A process that just started.
+pub fn not_ready() -> Readiness {
+    watch::Sender::new(Some("starting".to_owned()))
+}
+
+/// Opens the port, starts recording, and serves until `shutdown`. `setting` is what the user gave the address by.
+pub async fn serve(
+    setting: &str,
+    address: &str,
+    readiness: &Readiness,
+    describe: fn(),
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::failed(format!("--http-listen {address}: can't listen there: {error}; choose a free address and port"))
+        Failure::failed(format!("{setting} {address}: can't listen there: {error}; choose a free address and port"))
     })?;
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
     metrics::set_global_recorder(recorder)
-        .map_err(|error| Failure::failed(format!("--http-listen {address}: can't record metrics: {error}")))?;
-    metric_names::describe();
-    let (readiness, missing) = watch::channel(Some("starting".to_owned()));
+        .map_err(|error| Failure::failed(format!("{setting} {address}: can't record metrics: {error}")))?;
+    describe();
+    let missing = readiness.subscribe();
     let given = address.to_owned();
     tokio::spawn(async move {
         let server = axum::serve(listener, routes(metrics, missing));
@@ -36,7 +46,7 @@ pub async fn serve(address: &str, shutdown: CancellationToken) -> Result<Readine
         }
     });
     tracing::info!(%address, "serving metrics and health");
-    Ok(readiness)
+    Ok(())
 }
 
 fn routes(metrics: PrometheusHandle, missing: watch::Receiver<Option<String>>) -> Router {

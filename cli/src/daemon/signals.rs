@@ -1,5 +1,7 @@
 //! Signals that ask the process to end.
 
+use std::future::Future;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
@@ -23,5 +25,13 @@ impl Signals {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
         }
+    }
+}
+
+/// Waits for `work`; the name of the signal that came first, if one did.
+pub async fn unless_signal<T>(work: impl Future<Output = T>, signals: &mut Signals) -> Result<T, &'static str> {
+    tokio::select! {
+        done = work => Ok(done),
+        name = signals.next() => Err(name),
     }
 }

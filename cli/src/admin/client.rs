@@ -1,0 +1,137 @@
+//! Finds the leader and asks it, again and again until the time is up. A change carries the same request id each time,
+//! so that asking again does not do it twice; one that was sent and never answered has an unknown outcome, which is
+//! neither success nor failure.
+
+use std::time::Duration;
+
+use proto::v1::{ChangeReply, RequestContext};
+use tokio::time::{Instant, sleep_until};
+use tonic::{Response, Status};
+
+use super::actor::actor;
+use super::attempt::{self, Admin, Trouble};
+use super::search::Search;
+use crate::failure::{Exit, Failure};
+
+/// How long to wait between two rounds over all controllers: an election takes a few of these.
+const ROUND_PAUSE: Duration = Duration::from_millis(200);
+
+/// A client of a fleet.
+pub struct Client {
+    controllers: Vec<String>,
+    timeout: Duration,
+}
+
+/// Why nothing came of asking.
+enum Lost {
+    /// The leader has judged.
+    Judged(Failure),
+    /// The time is up, or nobody is there.
+    Nobody(Search),
+}
+
+impl Client {
+    /// A client that tries each of `controllers`, for `timeout` in all.
+    pub fn new(controllers: Vec<String>, timeout: Duration) -> Self {
+        Self { controllers, timeout }
+    }
+
+    /// Asks the leader something that changes nothing.
+    pub async fn read<R>(&self, call: impl AsyncFn(Admin) -> Result<Response<R>, Status>) -> Result<R, Failure> {
+        self.ask(call).await.map_err(|lost| match lost {
+            Lost::Judged(failure) => failure,
+            Lost::Nobody(search) => self.nobody(&search),
+        })
+    }
+
+    /// Asks the leader for a change. `find_out` is the command that shows whether it was made.
+    pub async fn change(
+        &self,
+        find_out: &str,
+        call: impl AsyncFn(Admin, RequestContext) -> Result<Response<ChangeReply>, Status>,
+    ) -> Result<ChangeReply, Failure> {
+        let context = RequestContext { request_id: ulid::Ulid::generate().to_string(), actor: actor() };
+        self.ask(async |admin| call(admin, context.clone()).await).await.map_err(|lost| match lost {
+            Lost::Judged(failure) => failure,
+            Lost::Nobody(search) => match &search.unanswered {
+                Some(address) => Failure {
+                    exit: Exit::Unknown,
+                    text: format!(
+                        "outcome unknown: {address} was asked and gave no answer within {:?}, so it may have happened \
+                         or not\n{}find out with: {find_out}",
+                        self.timeout,
+                        search.report()
+                    ),
+                },
+                None => self.nobody(&search),
+            },
+        })
+    }
+
+    /// Asks for what every controller answers, each once, until an answer `is_best`; else the first one. `leader` is
+    /// whom an answer names.
+    pub async fn survey<R>(
+        &self,
+        call: impl AsyncFn(Admin) -> Result<Response<R>, Status>,
+        is_best: impl Fn(&R) -> bool,
+        leader: impl Fn(&R) -> Option<String>,
+    ) -> Result<R, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let mut search = Search::new(&self.controllers);
+        let mut first = None;
+        while let Some(address) = search.next() {
+            match once(&address, deadline, &call).await {
+                Ok(reply) if is_best(&reply) => return Ok(reply),
+                Ok(reply) => {
+                    search.ask_next(leader(&reply));
+                    first.get_or_insert(reply);
+                }
+                Err(Trouble::Final(failure)) => return Err(failure),
+                Err(trouble) => search.saw(&address, trouble),
+            }
+        }
+        first.ok_or_else(|| self.nobody(&search))
+    }
+
+    async fn ask<R>(&self, call: impl AsyncFn(Admin) -> Result<Response<R>, Status>) -> Result<R, Lost> {
+        let deadline = Instant::now() + self.timeout;
+        let mut search = Search::new(&self.controllers);
+        loop {
+            while let Some(address) = search.next() {
+                match once(&address, deadline, &call).await {
+                    Ok(reply) => return Ok(reply),
+                    Err(Trouble::Final(failure)) => return Err(Lost::Judged(failure)),
+                    Err(trouble) => search.saw(&address, trouble),
+                }
+                if Instant::now() >= deadline {
+                    return Err(Lost::Nobody(search));
+                }
+            }
+            let next = Instant::now() + ROUND_PAUSE;
+            if next >= deadline || !search.is_worth_another_round() {
+                return Err(Lost::Nobody(search));
+            }
+            sleep_until(next).await;
+            search.another_round();
+        }
+    }
+
+    fn nobody(&self, search: &Search) -> Failure {
+        let (what, remedy) = if search.somebody_answered() {
+            (format!("no controller leads, after {:?}", self.timeout), "start enough controllers for a majority")
+        } else {
+            ("no controller can be reached".to_owned(), "start one, or name others with --controllers")
+        };
+        Failure { exit: Exit::NoController, text: format!("{what}:\n{}{remedy}", search.report()) }
+    }
+}
+
+/// Asks one controller.
+async fn once<R>(
+    address: &str,
+    deadline: Instant,
+    call: &impl AsyncFn(Admin) -> Result<Response<R>, Status>,
+) -> Result<R, Trouble> {
+    let admin = attempt::connect(address, deadline).await?;
+    attempt::answer(address, deadline, call(admin)).await
+}

@@ -1,0 +1,166 @@
+//! `replisome worker …`: the workers of a fleet, and running one.
+
+use clap::Subcommand;
+use common::ids::WorkerId;
+use proto::v1::{DrainWorkerRequest, ListAssignmentsRequest, ListWorkersRequest, UndrainWorkerRequest, Worker};
+use serde::Serialize;
+
+use super::assignment::{AssignmentRow, assignments};
+use super::print::{self, Row};
+use super::{Admin, Fleet, FleetArgs, units};
+use crate::failure::Failure;
+use crate::worker::RunArgs;
+
+/// Workers: run one, list, describe, drain, undrain
+#[derive(clap::Args)]
+pub struct WorkerCommand {
+    #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run a worker
+    Run(RunArgs),
+    /// List all workers
+    #[command(visible_alias = "ls")]
+    List,
+    /// Show one worker and what it copies
+    Describe {
+        /// Its id
+        id: WorkerId,
+    },
+    /// Take everything from a worker and give it nothing more, over its restarts too
+    Drain {
+        /// Its id
+        id: WorkerId,
+    },
+    /// Let a drained worker work again
+    Undrain {
+        /// Its id
+        id: WorkerId,
+    },
+}
+
+impl WorkerCommand {
+    /// Runs the verb.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.verb {
+            Verb::Run(args) => {
+                self.fleet.check_absent("worker run")?;
+                crate::worker::run(&args)
+            }
+            Verb::List => self.fleet.run(list),
+            Verb::Describe { id } => self.fleet.run(async |fleet| describe(fleet, &id).await),
+            Verb::Drain { id } => self.fleet.run(async |fleet| drain(fleet, &id).await),
+            Verb::Undrain { id } => self.fleet.run(async |fleet| undrain(fleet, &id).await),
+        }
+    }
+}
+
+/// A worker as scripts read it.
+#[derive(Serialize)]
+pub struct WorkerRow {
+    id: String,
+    session: Option<String>,
+    state: String,
+    address: Option<String>,
+    partitions: u32,
+    version: Option<String>,
+    rss_bytes: Option<u64>,
+}
+
+impl From<Worker> for WorkerRow {
+    fn from(worker: Worker) -> Self {
+        Self {
+            id: worker.id,
+            session: units::given(worker.session),
+            state: worker.state,
+            address: units::given(worker.address),
+            partitions: worker.partitions,
+            version: units::given(worker.version),
+            rss_bytes: Some(worker.rss_bytes).filter(|bytes| *bytes > 0),
+        }
+    }
+}
+
+impl Row for WorkerRow {
+    const COLUMNS: &'static [&'static str] =
+        &["ID", "STATE", "PARTITIONS>", "MEMORY>", "ADDRESS", "VERSION", "SESSION"];
+
+    fn cells(&self) -> Vec<String> {
+        let known = |text: &Option<String>| units::text(text.as_deref().unwrap_or_default());
+        vec![
+            self.id.clone(),
+            self.state.clone(),
+            self.partitions.to_string(),
+            units::bytes(self.rss_bytes),
+            known(&self.address),
+            known(&self.version),
+            known(&self.session),
+        ]
+    }
+}
+
+/// A worker with what it has.
+#[derive(Serialize)]
+struct WorkerDetails {
+    #[serde(flatten)]
+    worker: WorkerRow,
+    assignments: Vec<AssignmentRow>,
+}
+
+async fn workers(fleet: &Fleet, id: &str) -> Result<Vec<WorkerRow>, Failure> {
+    let request = ListWorkersRequest { id: id.to_owned() };
+    let reply = fleet.client.read(async |mut admin| admin.list_workers(request.clone()).await).await?;
+    Ok(reply.workers.into_iter().map(WorkerRow::from).collect())
+}
+
+async fn list(fleet: Fleet) -> Result<(), Failure> {
+    let rows = workers(&fleet, "").await?;
+    print::list(fleet.format, &rows, "no workers; start one with: replisome worker run --config worker.toml");
+    Ok(())
+}
+
+async fn describe(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
+    let worker = print::only(workers(&fleet, id.as_str()).await?, &format!("worker {id}"))?;
+    let request = ListAssignmentsRequest { worker: id.to_string(), ..Default::default() };
+    let details = WorkerDetails { worker, assignments: assignments(&fleet, request).await? };
+    print::object(fleet.format, &details, || {
+        let WorkerDetails { worker, assignments } = &details;
+        let known = |text: &Option<String>| units::text(text.as_deref().unwrap_or_default());
+        let page = print::page(&[
+            ("Id", worker.id.clone()),
+            ("State", worker.state.clone()),
+            ("Address", known(&worker.address)),
+            ("Version", known(&worker.version)),
+            ("Session", known(&worker.session)),
+            ("Memory", units::bytes(worker.rss_bytes)),
+            ("Partitions", worker.partitions.to_string()),
+        ]);
+        if assignments.is_empty() { page } else { format!("{page}\n{}", print::table(assignments)) }
+    });
+    Ok(())
+}
+
+async fn drain(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
+    let call = async |mut admin: Admin, context| {
+        admin.drain_worker(DrainWorkerRequest { context: Some(context), id: id.to_string() }).await
+    };
+    let reply = fleet.client.change(&format!("replisome worker describe {id}"), call).await?;
+    let exists = format!("worker {id} is drained already; nothing was changed");
+    print::change(fleet.format, &reply, &format!("worker {id} is being drained"), &exists);
+    Ok(())
+}
+
+async fn undrain(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
+    let call = async |mut admin: Admin, context| {
+        admin.undrain_worker(UndrainWorkerRequest { context: Some(context), id: id.to_string() }).await
+    };
+    let reply = fleet.client.change(&format!("replisome worker describe {id}"), call).await?;
+    let exists = format!("worker {id} is not drained; nothing was changed");
+    print::change(fleet.format, &reply, &format!("worker {id} may work again"), &exists);
+    Ok(())
+}
