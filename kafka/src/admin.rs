@@ -37,6 +37,10 @@ pub trait ClusterAdmin: Send + Sync {
 
     /// The live members of a consumer group; empty when there are none or the group is unknown.
     fn group_members(&self, group: &str) -> Result<Vec<GroupMember>, Error>;
+
+    /// Deletes a consumer group with its offsets (KIP-229). One that does not exist is deleted already; one with members
+    /// is refused (`GroupHasMembers`).
+    fn delete_group(&self, group: &str) -> Result<(), Error>;
 }
 
 /// A topic as its cluster describes it.

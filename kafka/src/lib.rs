@@ -23,5 +23,6 @@ pub mod memory;
 pub mod offsets;
 pub mod properties;
 pub mod record;
+pub mod same_cluster;
 pub mod sink;
 pub mod source;

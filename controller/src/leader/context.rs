@@ -1,18 +1,16 @@
 //! What every part of a leader shares.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::assignment::Renewal;
-use common::ids::RouteName;
 use tracing::warn;
 
 use super::command_log::{CommandLog, ProposeError};
 use super::sessions::board::Board;
 use super::sessions::quick_returns::QuickReturns;
 use super::tasks::End;
+use super::troubles::Troubles;
 use crate::state::command::FORMAT;
 use crate::state::{Command, Envelope, Outcome, RequestId};
 
@@ -58,10 +56,7 @@ pub(crate) struct Context {
     pub board: Arc<Board>,
     pub config: LeaderConfig,
     pub quick_returns: Arc<QuickReturns>,
-    /// The last look at each route's topics that failed, until one succeeds.
-    pub troubles: Arc<Mutex<BTreeMap<RouteName, kafka::error::Error>>>,
-    /// How many partitions the next plan may move for balance: what joins brought. One plan spends it.
-    balance_budget: Arc<AtomicUsize>,
+    pub troubles: Arc<Troubles>,
 }
 
 /// Who proposes what nobody asked for.
@@ -69,8 +64,8 @@ const ACTOR: &str = "leader";
 
 impl Context {
     pub fn new(log: Arc<dyn CommandLog>, config: LeaderConfig) -> Self {
-        let (board, quick_returns, troubles, balance_budget) = Default::default();
-        Self { log, board, config, quick_returns, troubles, balance_budget }
+        let (board, quick_returns, troubles) = Default::default();
+        Self { log, board, config, quick_returns, troubles }
     }
 
     /// Proposes on the leader's own behalf: safe to repeat by the command's own checks.
@@ -89,16 +84,6 @@ impl Context {
                 Ok(None)
             }
         }
-    }
-
-    /// A join brings a budget for balance.
-    pub fn add_balance_budget(&self, moves: usize) {
-        self.balance_budget.fetch_add(moves, Ordering::Relaxed);
-    }
-
-    /// Takes the whole budget: one plan spends it.
-    pub fn take_balance_budget(&self) -> usize {
-        self.balance_budget.swap(0, Ordering::Relaxed)
     }
 }
 

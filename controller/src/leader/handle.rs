@@ -75,9 +75,10 @@ impl LeaderHandle {
         self.wait_until(|state| state.routes().values().all(|route| route.surveyed)).await;
     }
 
-    /// Why the last look at a route's topics failed, for the routes whose last look did. What was known goes on.
+    /// What fails at a route's clusters, for the routes where something does: the look at its topics, or, of a removed
+    /// route, the deletion of its offsets. What was known goes on.
     pub fn troubles(&self) -> BTreeMap<RouteName, kafka::error::Error> {
-        self.context.troubles.lock().expect("nothing panics while it is locked").clone()
+        self.context.troubles.all()
     }
 
     /// Takes everything back from a session and waits until nothing more can be written by it, or it is gone. Bound

@@ -20,8 +20,10 @@
 //!   and breaks nothing.
 //! - Calls to Kafka are made on blocking threads; a cluster that fails leaves the facts as they are.
 
+mod changes;
 pub mod command_log;
 mod context;
+mod entries;
 #[cfg(test)]
 mod fleet_test;
 mod handle;
@@ -30,9 +32,11 @@ mod leader_test;
 pub mod net;
 mod push;
 mod reconcile;
+mod retire;
 mod sessions;
 mod tasks;
 pub mod topics;
+mod troubles;
 
 use std::sync::Arc;
 
@@ -74,7 +78,8 @@ impl Leader {
         let mut tasks = Tasks::default();
         tasks.spawn(sessions::serve::accept(context.clone(), net));
         tasks.spawn(sessions::leases::watch(context.clone()));
-        tasks.spawn(topics::run(context.clone(), clusters));
+        tasks.spawn(topics::run(context.clone(), clusters.clone()));
+        tasks.spawn(retire::run(context.clone(), clusters));
         tasks.spawn(reconcile::run(context.clone()));
         tasks.spawn(push::run(context.clone()));
         Ok(Self { tasks, context })

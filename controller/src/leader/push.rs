@@ -6,6 +6,7 @@ use common::assignment::{Grant, Snapshot, Version};
 use common::ids::{Revision, RouteName, SessionId};
 use tracing::debug;
 
+use super::changes::Changes;
 use super::context::Context;
 use super::tasks::End;
 use crate::state::{Life, State};
@@ -21,15 +22,12 @@ struct Slice {
 
 /// Pushes whenever the table changed or a session came.
 pub(crate) async fn run(context: Context) -> Option<End> {
-    let mut revisions = context.log.revisions();
-    let mut changes = context.board.changes();
+    let mut changes = Changes::of(&context);
     loop {
-        revisions.mark_unchanged();
-        changes.mark_unchanged();
+        changes.mark_seen();
         push(&context.log.read(), &context);
-        tokio::select! {
-            changed = revisions.changed() => if changed.is_err() { return Some(End::NotLeader) },
-            changed = changes.changed() => changed.expect("the context holds the board"),
+        if let Err(end) = changes.next().await {
+            return Some(end);
         }
     }
 }

@@ -56,7 +56,7 @@ impl State {
             Command::AddRoute { route, settings } => self.add_route(stamp, route, settings),
             Command::RemoveCluster { cluster } => self.remove_cluster(stamp, &cluster),
             Command::RemoveRoute { route, keep_offsets } => self.remove_route(stamp, &route, keep_offsets),
-            Command::OffsetsDeleted { route } => self.offsets_deleted(stamp, &route),
+            Command::OffsetsDeleted { route, incarnation } => self.offsets_deleted(stamp, &route, incarnation),
             Command::PauseRoute { route, reason } => self.set_route_paused(stamp, &route, true, &reason),
             Command::ResumeRoute { route } => self.set_route_paused(stamp, &route, false, ""),
             Command::AddTopic { route, topic, target, start } => self.add_topic(stamp, route, topic, target, start),

@@ -66,6 +66,8 @@ pub enum Command {
     OffsetsDeleted {
         /// Which.
         route: RouteName,
+        /// Its incarnation.
+        incarnation: Revision,
     },
     /// Stops all partitions of a route until it is resumed.
     PauseRoute {

@@ -29,6 +29,8 @@ mod clusters;
 pub mod command;
 pub mod events;
 pub mod invariants;
+#[cfg(test)]
+mod operators_test;
 pub mod outcome;
 mod requests;
 pub mod retired;

@@ -9,7 +9,7 @@
 //! While a route is retired its name can't be used again and its source can't be removed: the next route of the name
 //! stores its offsets in the same group.
 
-use common::ids::{ClusterName, RouteName};
+use common::ids::{ClusterName, Revision, RouteName};
 use serde::{Deserialize, Serialize};
 
 use super::State;
@@ -19,6 +19,8 @@ use super::outcome::{Effect, Rejection};
 /// The offsets of a removed route.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Retired {
+    /// The incarnation of the route that was.
+    pub incarnation: Revision,
     /// The cluster that holds them.
     pub source: ClusterName,
     /// The consumer group they stand under.
@@ -50,13 +52,21 @@ impl State {
     }
 
     /// Forgets a route whose offsets are gone.
-    pub(super) fn offsets_deleted(&mut self, stamp: &Stamp, route: &RouteName) -> Result<Effect, Rejection> {
+    pub(super) fn offsets_deleted(
+        &mut self,
+        stamp: &Stamp,
+        route: &RouteName,
+        incarnation: Revision,
+    ) -> Result<Effect, Rejection> {
+        if self.retired.get(route).is_none_or(|retired| retired.incarnation != incarnation) {
+            return Err(Rejection::UnknownRoute(route.clone()));
+        }
         self.forget_retired(stamp, route, "were deleted")
     }
 
     fn forget_retired(&mut self, stamp: &Stamp, route: &RouteName, what: &str) -> Result<Effect, Rejection> {
         let retired = self.retired.remove(route).ok_or_else(|| Rejection::UnknownRoute(route.clone()))?;
-        let Retired { source, group } = retired;
+        let Retired { source, group, .. } = retired;
         let text = format!("the offsets of removed route {route} (group {group} on cluster {source}) {what}");
         self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_route(route));
         Ok(Effect::Done)

@@ -140,7 +140,7 @@ impl State {
         let route = self.routes.remove(name).expect("just looked up");
         if !route.keep_offsets {
             let RouteSettings { source, group, .. } = route.settings;
-            self.retired.insert(name.clone(), Retired { source, group });
+            self.retired.insert(name.clone(), Retired { incarnation: route.incarnation, source, group });
         }
     }
 }

@@ -13,27 +13,27 @@ use super::command::{Finding, Release, TopicReport};
 use super::topics::{PartitionFacts, TopicFacts};
 use super::*;
 
-fn route(number: u8) -> RouteName {
+pub(super) fn route(number: u8) -> RouteName {
     RouteName::new(format!("r{number}")).unwrap()
 }
 
-fn topic(number: u8) -> TopicName {
+pub(super) fn topic(number: u8) -> TopicName {
     TopicName::new(format!("t{number}")).unwrap()
 }
 
-fn session(number: u8) -> SessionId {
+pub(super) fn session(number: u8) -> SessionId {
     SessionId::from_number(u128::from(number) + 1)
 }
 
-fn id(partition: u32) -> RoutePartition {
+pub(super) fn id(partition: u32) -> RoutePartition {
     RoutePartition { route: route(0), topic: topic(0), partition: Partition(partition) }
 }
 
-fn cluster(name: &str) -> ClusterConfig {
+pub(super) fn cluster(name: &str) -> ClusterConfig {
     ClusterConfig { name: ClusterName::new(name).unwrap(), properties: ClientProperties::default() }
 }
 
-fn settings() -> RouteSettings {
+pub(super) fn settings() -> RouteSettings {
     RouteSettings {
         source: ClusterName::new("a").unwrap(),
         target: ClusterName::new("b").unwrap(),
@@ -47,7 +47,7 @@ fn settings() -> RouteSettings {
     }
 }
 
-fn register(number: u8, worker: u8, replaces: Option<SessionId>) -> Command {
+pub(super) fn register(number: u8, worker: u8, replaces: Option<SessionId>) -> Command {
     Command::RegisterSession {
         session: session(number),
         worker: WorkerId::new(format!("w{worker}")).unwrap(),
@@ -57,7 +57,14 @@ fn register(number: u8, worker: u8, replaces: Option<SessionId>) -> Command {
     }
 }
 
-fn ready(state: &State, route: RouteName, topic: TopicName, ids: u128, partitions: u32, stored: u64) -> Command {
+pub(super) fn ready(
+    state: &State,
+    route: RouteName,
+    topic: TopicName,
+    ids: u128,
+    partitions: u32,
+    stored: u64,
+) -> Command {
     let incarnation = state.routes.get(&route).map_or(Revision(0), |route| route.incarnation);
     let facts = TopicFacts {
         source_topic_id: TopicId(uuid::Uuid::from_u128(ids)),
@@ -77,7 +84,7 @@ fn ready(state: &State, route: RouteName, topic: TopicName, ids: u128, partition
     }])
 }
 
-fn waiting(state: &State, reason: Reason) -> Command {
+pub(super) fn waiting(state: &State, reason: Reason) -> Command {
     let incarnation = state.routes[&route(0)].incarnation;
     let finding = Finding::Waiting(reason);
     Command::ReportTopics(vec![TopicReport {
@@ -90,11 +97,11 @@ fn waiting(state: &State, reason: Reason) -> Command {
     }])
 }
 
-fn resume(partition: Option<Partition>, accept_foreign_offsets: bool) -> Command {
+pub(super) fn resume(partition: Option<Partition>, accept_foreign_offsets: bool) -> Command {
     Command::ResumeTopic { route: route(0), topic: topic(0), partition, accept_foreign_offsets }
 }
 
-fn step(state: &State, partition: u32, step: Step) -> Command {
+pub(super) fn step(state: &State, partition: u32, step: Step) -> Command {
     let planned_on = state.slots[&id(partition)].epoch;
     Command::Moves(vec![Move { partition: id(partition), planned_on, step, cause: Cause::New }])
 }
@@ -103,13 +110,13 @@ fn envelope(command: Command) -> Envelope {
     Envelope { format: command::FORMAT, request: None, actor: "test".into(), time_ms: 0, command }
 }
 
-fn try_do(state: &mut State, command: Command) -> Result<Outcome, Rejection> {
+pub(super) fn try_do(state: &mut State, command: Command) -> Result<Outcome, Rejection> {
     let revision = state.revision.next();
     state.apply(revision, envelope(command))
 }
 
 #[track_caller]
-fn done(state: &mut State, command: Command) {
+pub(super) fn done(state: &mut State, command: Command) {
     let outcome = try_do(state, command).unwrap();
     if let Effect::Batch { refused, .. } = outcome.effect {
         assert_eq!(refused, vec![]);
@@ -118,7 +125,7 @@ fn done(state: &mut State, command: Command) {
 
 /// The one item of a batch that is refused.
 #[track_caller]
-fn refused(state: &mut State, command: Command) -> Rejection {
+pub(super) fn refused(state: &mut State, command: Command) -> Rejection {
     match try_do(state, command).unwrap().effect {
         Effect::Batch { applied: 0, mut refused } if refused.len() == 1 => refused.remove(0).rejection,
         effect => panic!("{effect:?}"),
@@ -126,7 +133,7 @@ fn refused(state: &mut State, command: Command) -> Rejection {
 }
 
 /// A route with one topic of two partitions whose stored epoch is 4, and two sessions.
-fn fleet() -> State {
+pub(super) fn fleet() -> State {
     let mut state = State::new(FleetId::new("f").unwrap(), FleetIncarnation(0));
     for command in [
         Command::BeginLeadership,
@@ -143,7 +150,7 @@ fn fleet() -> State {
     state
 }
 
-fn life(state: &State, partition: u32) -> &'static str {
+pub(super) fn life(state: &State, partition: u32) -> &'static str {
     state.slots[&id(partition)].life.name()
 }
 
@@ -378,7 +385,10 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
         29..=31 => Command::Released(vec![Release { partition, epoch: owner.map_or(epoch, |(_, epoch)| epoch) }]),
         33 => Command::RemoveCluster { cluster: cluster(if a % 2 == 0 { "a" } else { "b" }).name },
         34 => Command::AddCluster(cluster(if a % 2 == 0 { "a" } else { "b" })),
-        35 => Command::OffsetsDeleted { route: r },
+        35 => Command::OffsetsDeleted {
+            incarnation: state.retired.get(&r).map_or(Revision(0), |retired| retired.incarnation),
+            route: r,
+        },
         36..=38 => Command::MovePartition { partition, to: WorkerId::new(format!("w{}", b % 5)).unwrap() },
         39 => Command::DrainWorker { worker: WorkerId::new(format!("w{}", b % 5)).unwrap() },
         40 => Command::UndrainWorker { worker: WorkerId::new(format!("w{}", b % 5)).unwrap() },

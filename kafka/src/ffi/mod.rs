@@ -24,6 +24,7 @@
 
 pub mod admin;
 pub mod admin_configs;
+pub mod admin_groups;
 pub mod admin_reads;
 pub mod admin_topics;
 pub mod client;

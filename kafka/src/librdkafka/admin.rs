@@ -22,7 +22,7 @@ use crate::ffi::admin_topics::{Named, Topic};
 use crate::ffi::client::{Client, Kind};
 use crate::ffi::code::{Code, Failure};
 use crate::ffi::event::Happened;
-use crate::ffi::{admin_configs, admin_reads, admin_topics};
+use crate::ffi::{admin_configs, admin_groups, admin_reads, admin_topics};
 
 /// How long a question may take. A broker that is alive answers in milliseconds.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -310,17 +310,7 @@ impl ClusterAdmin for LibrdkafkaAdmin {
 
     fn group_members(&self, group: &str) -> Result<Vec<GroupMember>, Error> {
         self.begin();
-        let deadline = Instant::now() + QUESTION_TIMEOUT;
-        let found = loop {
-            match admin_reads::members(&self.request(QUESTION_TIMEOUT), group) {
-                // the first question of all lets the cluster create its topic of groups
-                Err(failure) if COORDINATOR_STARTS.contains(&failure.code) && Instant::now() < deadline => {
-                    std::thread::sleep(COORDINATOR_PAUSE);
-                }
-                found => break found,
-            }
-        };
-        match found {
+        match ask_coordinator(|| admin_reads::members(&self.request(QUESTION_TIMEOUT), group)) {
             Err(failure) if failure.code == GROUP_ID_NOT_FOUND => Ok(Vec::new()),
             Err(failure) => Err(self.error(format_args!("asking for the members of group {group}"), &failure)),
             Ok(members) => Ok(members
@@ -331,6 +321,30 @@ impl ClusterAdmin for LibrdkafkaAdmin {
                     host: member.host,
                 })
                 .collect()),
+        }
+    }
+
+    fn delete_group(&self, group: &str) -> Result<(), Error> {
+        self.begin();
+        match ask_coordinator(|| admin_groups::delete(&self.request(QUESTION_TIMEOUT), group)) {
+            Err(failure) if failure.code != GROUP_ID_NOT_FOUND => {
+                Err(self.error(format_args!("deleting group {group}"), &failure))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Asks a group's coordinator, again while it starts: the first question of all lets the cluster create its topic of
+/// groups.
+fn ask_coordinator<T>(ask: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+    let deadline = Instant::now() + QUESTION_TIMEOUT;
+    loop {
+        match ask() {
+            Err(failure) if COORDINATOR_STARTS.contains(&failure.code) && Instant::now() < deadline => {
+                std::thread::sleep(COORDINATOR_PAUSE);
+            }
+            answer => return answer,
         }
     }
 }

@@ -32,8 +32,9 @@ fn what_a_cluster_lacks_fails_at_once() {
         admin.set_topic_configs(&topic("a"), &configs).unwrap_err().kind,
         admin.topic_configs(&[topic("a")]).unwrap_err().kind,
         admin.group_members("g").unwrap_err().kind,
+        admin.delete_group("g").unwrap_err().kind,
     ];
-    assert_eq!(kinds, [ErrorKind::Unsupported; 5]);
+    assert_eq!(kinds, [ErrorKind::Unsupported; 6]);
     assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
 }
 

@@ -116,6 +116,21 @@ impl ClusterAdmin for MemoryAdmin {
             found => Ok(found.map(|group| group.members.clone()).unwrap_or_default()),
         }
     }
+
+    fn delete_group(&self, group: &str) -> Result<(), Error> {
+        let mut state = self.0.state();
+        check(&state, "delete groups")?;
+        let refusal = state.groups.get(group).and_then(|found| match found {
+            found if found.is_denied => Some(ErrorKind::GroupDenied),
+            found if !found.members.is_empty() => Some(ErrorKind::GroupHasMembers),
+            _ => None,
+        });
+        if let Some(kind) = refusal {
+            return Err(error(kind, "delete group", group));
+        }
+        state.groups.remove(group);
+        Ok(())
+    }
 }
 
 fn check(state: &State, doing: &str) -> Result<(), Error> {

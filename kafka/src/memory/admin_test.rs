@@ -134,6 +134,23 @@ fn a_group_with_members_or_denied_takes_no_offsets() {
 }
 
 #[test]
+fn a_group_is_deleted_with_its_offsets_unless_it_has_members() {
+    let cluster = MemoryCluster::new("c");
+    cluster.create_topic("a", 1);
+    cluster.set_group_offset("g", "a", 0, offset(1));
+    let admin = MemoryAdmin::new(cluster.clone());
+    let member = GroupMember { member_id: "m".into(), client_id: "c".into(), host: "h".into() };
+    cluster.set_members("g", vec![member]);
+    assert_eq!(admin.delete_group("g").unwrap_err().kind, ErrorKind::GroupHasMembers);
+    cluster.set_members("g", vec![]);
+    cluster.set_group_denied("g", true);
+    assert_eq!(admin.delete_group("g").unwrap_err().kind, ErrorKind::GroupDenied);
+    cluster.set_group_denied("g", false);
+    assert_eq!((admin.delete_group("g"), cluster.group_offset("g", "a", 0)), (Ok(()), None));
+    assert_eq!(admin.delete_group("g"), Ok(()), "it is gone already");
+}
+
+#[test]
 fn a_failed_commit_may_have_stored_all_the_same() {
     let cluster = MemoryCluster::new("c");
     cluster.create_topic("a", 1);

@@ -8,9 +8,10 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::super::context::Context;
-use super::super::reconcile::MOVES_PER_ENTRY_MAX;
+use super::super::entries::entries;
+use super::super::reconcile::{count_moves, timed_plan};
 use super::super::tasks::End;
-use crate::planner::{PlanInput, plan};
+use crate::planner::PlanInput;
 use crate::state::{Command, Move, State};
 
 /// How often deadlines are looked at: a tenth of the shortest one is exact enough.
@@ -45,10 +46,12 @@ async fn expire(context: &Context, overdue: Vec<(SessionId, bool)>) -> Result<()
         let moves = moves_of(&context.log.read(), session, &lost);
         if let Some(moves) = moves {
             info!(%session, reason, moves = moves.len(), "session lost");
-            let command = Command::ExpireSession { session, reason: reason.to_owned(), moves };
-            if context.propose_or_log(command).await?.is_none() {
+            let command = Command::ExpireSession { session, reason: reason.to_owned(), moves: moves.clone() };
+            let outcome = context.propose_or_log(command).await?;
+            if outcome.is_none() {
                 continue;
             }
+            count_moves(&moves, outcome.as_ref());
         }
         context.board.remove(session, reason);
     }
@@ -62,8 +65,8 @@ fn moves_of(state: &State, session: SessionId, lost: &BTreeSet<SessionId>) -> Op
         let owner = state.slots().get(&step.partition).and_then(|slot| slot.life.owner());
         owner.is_some_and(|(owner, _)| owner == session)
     };
-    let mut moves = plan(&PlanInput::of(state, lost, 0)).moves;
+    let mut moves = timed_plan(&PlanInput::of(state, lost, 0)).moves;
     moves.retain(was_its);
-    moves.truncate(MOVES_PER_ENTRY_MAX);
-    Some(moves)
+    // What does not fit into the entry is vacant after it, and in the next plan.
+    Some(entries(moves, |_| 1).into_iter().next().unwrap_or_default())
 }

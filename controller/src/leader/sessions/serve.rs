@@ -11,7 +11,7 @@ use super::super::command_log::ProposeError;
 use super::super::context::Context;
 use super::super::net::Net;
 use super::super::tasks::{End, Tasks};
-use crate::state::{Command, Effect, Rejection};
+use crate::state::{Command, Rejection};
 
 /// Accepts connections and serves each in a task of its own.
 pub(crate) async fn accept(context: Context, mut net: Box<dyn Net>) -> Option<End> {
@@ -163,18 +163,9 @@ async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
         }
     }
     let command = Command::RegisterSession { session, worker, address, software, replaces };
-    let outcome = context.propose(command).await?;
-    match replaces {
-        Some(replaced) => context.board.remove(replaced, "its worker started anew"),
-        None if outcome.effect == Effect::Done => context.add_balance_budget(join_budget(context)),
-        None => {}
+    context.propose(command).await?;
+    if let Some(replaced) = replaces {
+        context.board.remove(replaced, "its worker started anew");
     }
     Ok(())
-}
-
-/// What a join may move: the newcomer's even share.
-fn join_budget(context: &Context) -> usize {
-    let state = context.log.read();
-    let working = state.sessions().values().filter(|session| !session.draining).count();
-    state.slots().len().div_ceil(working.max(1))
 }

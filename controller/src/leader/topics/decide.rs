@@ -37,6 +37,8 @@ pub struct Sight<'a> {
     pub manage: bool,
     /// Whether stored offsets of other topics are accepted.
     pub accept_foreign: bool,
+    /// Whether an operator accepts, this once, that either topic was created again or deleted.
+    pub accept_recreated: bool,
 }
 
 /// The topics that a topic's stored offsets speak of.
@@ -82,10 +84,12 @@ impl StoredIds {
 
 /// Decides.
 pub fn decide(sight: &Sight<'_>) -> Decision {
-    let Sight { source, target, known, stored, manage, accept_foreign, .. } = *sight;
+    let Sight { source, target, known, stored, manage, accept_recreated, .. } = *sight;
+    let accept_foreign = sight.accept_foreign || accept_recreated;
     let accepted = |ids: &BTreeSet<TopicId>| if accept_foreign { BTreeSet::new() } else { ids.clone() };
-    // A source topic that is created again while it is copied waits in any case: the offset counts in the old one.
-    let known_source = known.map(|facts| facts.source_topic_id);
+    // A source topic that is created again while it is copied waits whatever the route accepts: the offset counts in the
+    // old one.
+    let known_source = known.map(|facts| facts.source_topic_id).filter(|_| !accept_recreated);
     if let Some(reason) = recreated(Side::Source, accepted(&stored.source).into_iter().chain(known_source), source.id) {
         return Decision::Wait(reason);
     }

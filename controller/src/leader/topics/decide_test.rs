@@ -51,6 +51,7 @@ fn each_sight_of_a_topic_has_its_decision() {
         created: bool,
         manage: bool,
         accept: bool,
+        once: bool,
     }
     let base = Case {
         source: topic(id(1), 4),
@@ -60,6 +61,7 @@ fn each_sight_of_a_topic_has_its_decision() {
         created: false,
         manage: true,
         accept: false,
+        once: false,
     };
     let none = TopicId::NONE;
     let cases: Vec<(&str, Case, &str)> = vec![
@@ -84,6 +86,16 @@ fn each_sight_of_a_topic_has_its_decision() {
             "… while it is copied",
             Case { known: Some(facts(7, 2, 4)), accept: true, ..base.clone() },
             "wait: source re-created",
+        ),
+        (
+            "… while it is copied, accepted this once",
+            Case { known: Some(facts(7, 9, 4)), stored: stored(&[7], &[9]), once: true, ..base.clone() },
+            "copy 4",
+        ),
+        (
+            "… and the target is missing",
+            Case { known: Some(facts(7, 9, 4)), target: None, once: true, ..base.clone() },
+            "create",
         ),
         ("too few at first sight", Case { target: Some(topic(id(2), 1)), ..base.clone() }, "wait: too-few-partitions"),
         (
@@ -119,6 +131,7 @@ fn each_sight_of_a_topic_has_its_decision() {
             is_created_by_us: case.created,
             manage: case.manage,
             accept_foreign: case.accept,
+            accept_recreated: case.once,
         };
         assert_eq!(word(&decide(&sight)), expected, "{name}");
     }

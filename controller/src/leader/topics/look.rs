@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use common::identity::StoredOffset;
 use common::ids::{Partition, TopicId, TopicName, TopicPartition};
@@ -11,6 +12,7 @@ use common::reason::{Reason, Side};
 use kafka::admin::{ClusterAdmin, NewTopic, OffsetQuery, TopicDescription};
 use kafka::error::{Error, ErrorKind};
 use kafka::offsets::GroupOffset;
+use tokio::runtime::Handle;
 
 use super::clusters::{ClusterAccess, RouteClients};
 use super::configs::{Selection, drop_refused, select};
@@ -30,8 +32,10 @@ pub(crate) struct Look {
     pub events: Vec<NewEvent>,
     /// Whether each topic has its facts or a reason to wait.
     pub is_complete: bool,
-    /// Whether something was changed that the next look will see.
+    /// Whether something was changed that the next look will see, or is still to be changed.
     pub again: bool,
+    /// When the first topic was created or grown.
+    changing_since: Option<Instant>,
 }
 
 /// Looks at one route, again and again, and remembers what must not be asked twice.
@@ -42,6 +46,9 @@ pub(crate) struct Looker {
     created: BTreeSet<TopicName>,
     noted: BTreeSet<&'static str>,
 }
+
+/// How long one look creates and grows topics: what it found besides waits as long to be reported.
+const CHANGES_MAX: Duration = Duration::from_secs(2);
 
 /// What there was when the route was looked at first.
 struct FirstLook {
@@ -62,6 +69,24 @@ struct Answers {
     source: BTreeMap<TopicName, Found>,
     target: BTreeMap<TopicName, Found>,
     stored: BTreeMap<TopicPartition, StoredOffset>,
+}
+
+impl Look {
+    /// Whether one more topic may be created or grown by this look. If not, the next one follows soon.
+    fn may_change(&mut self) -> bool {
+        let may = self.changing_since.get_or_insert_with(Instant::now).elapsed() < CHANGES_MAX;
+        self.again |= !may;
+        may
+    }
+}
+
+impl Drop for Looker {
+    /// A client says goodbye to its brokers before it goes: not on a thread of the runtime.
+    fn drop(&mut self) {
+        if let (Some(clients), Ok(runtime)) = (self.clients.take(), Handle::try_current()) {
+            runtime.spawn_blocking(move || drop(clients));
+        }
+    }
 }
 
 impl Looker {
@@ -200,8 +225,13 @@ impl Looker {
             is_created_by_us: self.created.contains(target_name),
             manage: view.settings.manage_topics,
             accept_foreign: view.settings.accept_foreign_offsets,
+            accept_recreated: is_accepting(view, topic),
         };
-        let decision = match decide(&sight) {
+        let decision = decide(&sight);
+        if matches!(decision, Decision::Create | Decision::Grow) && !look.may_change() {
+            return None;
+        }
+        let decision = match decision {
             Decision::Create => return self.create(view, clients, topic, &sight, look).map(Finding::Waiting),
             Decision::Grow => match clients.target.grow_topic(target_name, source.partitions) {
                 Ok(()) => {
@@ -373,7 +403,8 @@ fn is_known(view: &RouteView, topic: &TopicName, finding: &Finding) -> bool {
     let Some(known) = view.topics.get(topic) else { return false };
     match finding {
         Finding::Ready { facts, beyond, .. } => {
-            known.facts == Some(*facts) && known.beyond == *beyond && known.waiting.is_none()
+            let is_fulfilled = known.waiting.is_none() && known.accepting.is_none();
+            known.facts == Some(*facts) && known.beyond == *beyond && is_fulfilled
         }
         Finding::Waiting(reason) => known.waiting.as_ref() == Some(reason),
     }
@@ -390,6 +421,11 @@ fn ends(
         found => found?,
     };
     Ok(partitions.iter().cloned().zip(found).filter_map(|(partition, end)| Some((partition, end.ok()?))).collect())
+}
+
+/// Whether an operator accepts another topic under the name.
+fn is_accepting(view: &RouteView, topic: &TopicName) -> bool {
+    view.topics.get(topic).is_some_and(|known| known.accepting.is_some())
 }
 
 fn known_facts(view: &RouteView, topic: &TopicName) -> Option<TopicFacts> {

@@ -1,7 +1,7 @@
 //! Watches the topics of both clusters, makes the target's fit, and puts what it saw into the table.
 //!
 //! ```text
-//! every few seconds, and when the table has a topic nobody looked at, one route at a time on a blocking thread:
+//! every few seconds, and when the table has a topic nobody looked at, each route by itself on a blocking thread:
 //!
 //!   view (the table) --look--> source topics --filter--> describe both sides, read stored offsets
 //!                                                              |
@@ -10,7 +10,8 @@
 //!                         ReportTopics, events, SurveyRoute <--+
 //! ```
 //!
-//! - A failing cluster pauses nothing: what is known stays, and the failure is kept for people to see.
+//! - A failing cluster pauses nothing: what is known stays, the failure is kept for people to see, and no other route
+//!   waits for it. One look creates and grows topics for a bounded time, then reports; the next goes on.
 //! - A target topic that was deleted is never created again by itself, and one that others made is never grown.
 //! - The route's start counts for the partitions of the first complete look, and only if the group held no offset
 //!   then; whatever comes later starts at the earliest record, else `latest` would lose what arrived between.
@@ -37,11 +38,12 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::context::Context;
+use super::entries::entries;
 use super::tasks::{End, Tasks};
 use crate::state::command::{Finding, TopicReport};
-use crate::state::{Command, Effect, Outcome};
+use crate::state::{Command, Effect, Outcome, State};
 use look::{Look, Looker};
-use view::RouteView;
+use view::{RouteView, Wishes};
 
 pub use clusters::ClusterAccess;
 pub use filter::TopicMatcher;
@@ -49,8 +51,8 @@ pub use filter::TopicMatcher;
 /// The pause before the next look where the last one changed something, which a cluster shows a moment later.
 const AFTER_CHANGE: Duration = Duration::from_millis(100);
 
-/// How many new partitions go into one entry of the log, which keeps it under 1 MiB.
-const PARTITIONS_PER_ENTRY_MAX: usize = 5_000;
+/// The longest pause after looks that failed, which double it.
+const AFTER_FAILURE_MAX: Duration = Duration::from_secs(8);
 
 /// Watches each route of the table in a task of its own, so that a cluster that hangs holds up no other.
 pub(crate) async fn run(context: Context, access: Arc<dyn ClusterAccess>) -> Option<End> {
@@ -59,15 +61,14 @@ pub(crate) async fn run(context: Context, access: Arc<dyn ClusterAccess>) -> Opt
     let mut revisions = context.log.revisions();
     loop {
         revisions.mark_unchanged();
-        let routes: Vec<(RouteName, Revision)> = {
+        let routes: BTreeSet<(RouteName, Revision)> = {
             let state = context.log.read();
             state.routes().iter().map(|(name, route)| (name.clone(), route.incarnation)).collect()
         };
-        for route in routes {
-            if watched.insert(route.clone()) {
-                watchers.spawn(watch(context.clone(), access.clone(), route));
-            }
+        for route in routes.difference(&watched) {
+            watchers.spawn(watch(context.clone(), access.clone(), route.clone()));
         }
+        watched = routes;
         tokio::select! {
             changed = revisions.changed() => if changed.is_err() { return Some(End::NotLeader) },
             end = watchers.ended() => return Some(end),
@@ -83,9 +84,17 @@ async fn watch(
 ) -> Option<End> {
     let mut looker = Looker::new(access);
     let mut revisions = context.log.revisions();
+    let mut failures = 0;
     loop {
         revisions.mark_unchanged();
-        let view = RouteView::of(&context.log.read(), &route, incarnation)?;
+        let (view, wishes) = {
+            let state = context.log.read();
+            (RouteView::of(&state, &route, incarnation), RouteView::wishes(&state, &route))
+        };
+        let Some(view) = view else {
+            context.troubles.clear(&route);
+            return None;
+        };
         let looked = spawn_blocking(move || {
             let look = looker.look(&view);
             (looker, look)
@@ -94,7 +103,8 @@ async fn watch(
         (looker, look) = looked.await.expect("a look does not panic");
         let pause = match look {
             Ok(look) => {
-                context.troubles.lock().expect("nothing panics while it is locked").remove(&route);
+                failures = 0;
+                context.troubles.clear(&route);
                 let again = look.again;
                 if let Err(end) = report(&context, &route, incarnation, look).await {
                     return Some(end);
@@ -102,23 +112,30 @@ async fn watch(
                 if again { AFTER_CHANGE } else { context.config.topics_interval }
             }
             Err(error) => {
-                warn!(%route, %error, "looking at the topics failed; what is known goes on");
-                context.troubles.lock().expect("nothing panics while it is locked").insert(route.clone(), error);
-                context.config.topics_interval
+                context.troubles.note(&route, "looking at the topics", error);
+                let pause = context.config.topics_interval * 2u32.pow(failures);
+                failures = (failures + 1).min(8);
+                pause.min(AFTER_FAILURE_MAX)
             }
         };
-        // A topic that was just added is looked at without delay, and yet no round follows another at once.
+        // What is wished for from now on is looked at without delay, and yet no round follows another at once.
+        let open = &wishes & &RouteView::wishes(&context.log.read(), &route);
         sleep(pause.min(AFTER_CHANGE)).await;
-        let unseen = async {
-            while revisions.changed().await.is_ok() {
-                let state = context.log.read();
-                if RouteView::has_unseen_topic(&state, &route) || !state.routes().contains_key(&route) {
+        let wish = async {
+            while !is_awaited(&context.log.read(), &route, incarnation, &open) {
+                if revisions.changed().await.is_err() {
                     return;
                 }
             }
         };
-        let _elapsed = timeout(pause.saturating_sub(AFTER_CHANGE), unseen).await;
+        let _elapsed = timeout(pause.saturating_sub(AFTER_CHANGE), wish).await;
     }
+}
+
+/// Whether a look has something to do that the last one knew nothing of, or the route is going.
+fn is_awaited(state: &State, route: &RouteName, incarnation: Revision, open: &Wishes) -> bool {
+    let is_there = state.routes().get(route).is_some_and(|found| found.incarnation == incarnation && !found.leaving);
+    !is_there || !RouteView::wishes(state, route).is_subset(open)
 }
 
 /// Puts a look into the table.
@@ -128,7 +145,9 @@ async fn report(context: &Context, route: &RouteName, incarnation: Revision, loo
         for event in &events {
             info!(%route, topic = event.topic.as_ref().map(tracing::field::display), "{}", event.text);
         }
-        context.propose_or_log(Command::RecordEvents(events)).await?;
+        for entry in entries(events, |_| 1) {
+            context.propose_or_log(Command::RecordEvents(entry)).await?;
+        }
     }
     for TopicReport { topic, finding, .. } in &reports {
         match finding {
@@ -140,7 +159,7 @@ async fn report(context: &Context, route: &RouteName, incarnation: Revision, loo
         }
     }
     let mut all_stand = true;
-    for entry in entries(reports) {
+    for entry in entries(reports, weight) {
         let outcome = context.propose_or_log(Command::ReportTopics(entry)).await?;
         all_stand &= outcome.is_some();
         if let Some(Outcome { effect: Effect::Batch { refused, .. }, .. }) = outcome {
@@ -156,21 +175,10 @@ async fn report(context: &Context, route: &RouteName, incarnation: Revision, loo
     Ok(())
 }
 
-/// Cuts reports into entries of a bounded size.
-fn entries(reports: Vec<TopicReport>) -> Vec<Vec<TopicReport>> {
-    let mut entries: Vec<Vec<TopicReport>> = Vec::new();
-    let mut size = usize::MAX;
-    for report in reports {
-        let partitions = match &report.finding {
-            Finding::Ready { new_partitions, .. } => 1 + new_partitions.len(),
-            Finding::Waiting(_) => 1,
-        };
-        size = size.saturating_add(partitions);
-        if size > PARTITIONS_PER_ENTRY_MAX {
-            entries.push(Vec::new());
-            size = partitions;
-        }
-        entries.last_mut().expect("the first report begins an entry").push(report);
+/// How much an entry of the log takes of a report.
+fn weight(report: &TopicReport) -> usize {
+    match &report.finding {
+        Finding::Ready { new_partitions, .. } => 1 + new_partitions.len(),
+        Finding::Waiting(_) => 1,
     }
-    entries
 }

@@ -7,6 +7,9 @@ use common::ids::{Revision, RouteName, TopicName};
 
 use crate::state::{State, Topic};
 
+/// What waits for a look.
+pub(crate) type Wishes = BTreeSet<(TopicName, Option<Revision>)>;
+
 /// One route as it stands in the table.
 #[derive(Clone, Debug)]
 pub(crate) struct RouteView {
@@ -40,9 +43,14 @@ impl RouteView {
         })
     }
 
-    /// Whether the table has a topic that nothing is known of yet.
-    pub fn has_unseen_topic(state: &State, route: &RouteName) -> bool {
-        let unseen = |topic: &Topic| topic.facts.is_none() && topic.waiting.is_none() && !topic.leaving;
-        state.topics_of(route).any(|(_, topic)| unseen(topic))
+    /// What of a route waits for a look: topics that nothing is known of yet, and those where an operator accepts others
+    /// under their names, with the change that said so.
+    pub fn wishes(state: &State, route: &RouteName) -> Wishes {
+        let wish = |(name, topic): (&TopicName, &Topic)| {
+            let is_unseen = topic.facts.is_none() && topic.waiting.is_none();
+            let accepting = topic.accepting.as_ref().map(|accepting| accepting.asked);
+            (!topic.leaving && (is_unseen || accepting.is_some())).then(|| (name.clone(), accepting))
+        };
+        state.topics_of(route).filter_map(wish).collect()
     }
 }

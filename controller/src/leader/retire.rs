@@ -1,0 +1,79 @@
+//! Deletes the consumer groups that removed routes left behind on their sources.
+//!
+//! Each in a task of its own, so that a cluster that hangs holds up no other, and again until it succeeds or an operator
+//! says that the offsets stay. A commit that a lost session of the route makes later brings the group back under the
+//! incarnation of the removed route, which no other accepts: see `docs/design/choices.md`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::config::ClusterConfig;
+use common::ids::{Revision, RouteName};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::context::Context;
+use super::tasks::{End, Tasks};
+use super::topics::ClusterAccess;
+use crate::state::{Command, State};
+
+/// The pause after a failure. Nothing waits for the deletion but a route of the same name.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// Looks after each route that was removed.
+pub(crate) async fn run(context: Context, access: Arc<dyn ClusterAccess>) -> Option<End> {
+    let mut known = BTreeSet::new();
+    let mut deletions = Tasks::default();
+    let mut revisions = context.log.revisions();
+    loop {
+        revisions.mark_unchanged();
+        let retired: BTreeSet<(RouteName, Revision)> = {
+            let state = context.log.read();
+            state.retired().iter().map(|(route, retired)| (route.clone(), retired.incarnation)).collect()
+        };
+        for route in retired.difference(&known) {
+            deletions.spawn(delete(context.clone(), access.clone(), route.clone()));
+        }
+        known = retired;
+        tokio::select! {
+            changed = revisions.changed() => if changed.is_err() { return Some(End::NotLeader) },
+            end = deletions.ended() => return Some(end),
+        }
+    }
+}
+
+/// Deletes one group.
+async fn delete(
+    context: Context,
+    access: Arc<dyn ClusterAccess>,
+    (route, incarnation): (RouteName, Revision),
+) -> Option<End> {
+    loop {
+        let found = find(&context.log.read(), &route, incarnation);
+        let Some((source, group)) = found else {
+            context.troubles.clear(&route);
+            return None;
+        };
+        let access = access.clone();
+        let deleted = spawn_blocking(move || access.admin(&source)?.delete_group(&group));
+        match deleted.await.expect("an order to a cluster does not panic") {
+            Ok(()) => {
+                let command = Command::OffsetsDeleted { route: route.clone(), incarnation };
+                if let Err(end) = context.propose_or_log(command).await {
+                    return Some(end);
+                }
+            }
+            Err(error) => {
+                context.troubles.note(&route, "deleting the offsets of a removed route", error);
+                sleep(AFTER_FAILURE).await;
+            }
+        }
+    }
+}
+
+/// Where the group is, if it is still to be deleted.
+fn find(state: &State, route: &RouteName, incarnation: Revision) -> Option<(ClusterConfig, String)> {
+    let retired = state.retired().get(route).filter(|retired| retired.incarnation == incarnation)?;
+    Some((state.clusters().get(&retired.source)?.clone(), retired.group.clone()))
+}
