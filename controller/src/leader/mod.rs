@@ -30,6 +30,8 @@ mod handle;
 #[cfg(test)]
 mod leader_test;
 pub mod net;
+#[cfg(test)]
+mod operators_test;
 mod push;
 mod reconcile;
 mod retire;
