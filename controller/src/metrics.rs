@@ -16,6 +16,10 @@ use crate::raft::RaftNode;
 pub const REVISION: &str = "replisome_controller_revision";
 /// How often a leadership began.
 pub const EPOCH: &str = "replisome_controller_epoch";
+/// The term of the log.
+pub const TERM: &str = "replisome_controller_term";
+/// The last index of the log that is applied here.
+pub const APPLIED: &str = "replisome_controller_applied_index";
 /// 1 on the controller that leads, else 0.
 pub const IS_LEADER: &str = "replisome_controller_is_leader";
 /// 1 while the controller sees a leader with a quorum, else 0.
@@ -41,6 +45,8 @@ const SESSION_STATES: [&str; 3] = ["connected", "disconnected", "draining"];
 pub fn describe() {
     describe_gauge!(REVISION, "Number of the last change of the table here");
     describe_gauge!(EPOCH, "How often a leadership began");
+    describe_gauge!(TERM, "Term of the log as this controller knows it");
+    describe_gauge!(APPLIED, "Last index of the log that is applied here");
     describe_gauge!(IS_LEADER, "1 on the controller that leads, else 0");
     describe_gauge!(HAS_QUORUM, "1 while this controller sees a leader with a quorum, else 0");
     describe_gauge!(SESSIONS, "Registered sessions of workers by state, on the leader; 0 elsewhere");
@@ -62,7 +68,9 @@ pub(crate) async fn publish(raft: RaftNode, seat: Seat) {
             let state = log.read();
             (state.revision().0, state.controller_epoch().0)
         };
-        let leading = seat.leading();
+        let ((term, applied), leading) = (raft.position(), seat.leading());
+        gauge!(TERM).set(term as f64);
+        gauge!(APPLIED).set(applied as f64);
         gauge!(REVISION).set(revision as f64);
         gauge!(EPOCH).set(epoch as f64);
         gauge!(IS_LEADER).set(flag(leading.is_some()));
@@ -123,6 +131,28 @@ impl Fleet {
             gauge!(TOPIC_LAG_RECORDS, "route" => route.to_string(), "topic" => name.to_string())
                 .set(lag.copied().unwrap_or_default() as f64);
             lag.is_some()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    #[test]
+    fn a_lag_that_is_no_longer_known_goes_to_zero() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let topic = (RouteName::new("r").unwrap(), TopicName::new("t").unwrap());
+        metrics::with_local_recorder(&recorder, || {
+            let mut known = BTreeSet::new();
+            let fleet = Fleet { lags: BTreeMap::from([(topic, 5)]), ..Fleet::default() };
+            fleet.publish(&mut known);
+            assert!(handle.render().contains(r#"replisome_topic_lag_records{route="r",topic="t"} 5"#));
+            Fleet::default().publish(&mut known);
+            assert!(handle.render().contains(r#"replisome_topic_lag_records{route="r",topic="t"} 0"#));
+            assert!(known.is_empty());
         });
     }
 }

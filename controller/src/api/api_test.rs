@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tonic::Code;
 
 use super::served_test::{
-    Served, add_cluster, add_route, add_topic, by_name, cluster, config, context, end, free_address, revision, until,
+    Served, add_cluster, add_route, add_topic, by_name, cluster, config, context, end, revision, until,
 };
 use crate::node::RunError;
 
@@ -331,8 +331,7 @@ async fn drained_workers_give_all_back_and_say_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_quorum_a_controller_says_what_is_wrong() {
-    let others = [free_address(), free_address()];
-    let served = Served::start_among(&[&others[0], &others[1]]).await;
+    let served = Served::start_alone();
     let mut admin = served.admin().await;
     let status = admin.get_status(v1::GetStatusRequest {}).await.unwrap().into_inner();
     assert!(!status.led && !status.problems.is_empty(), "{status:?}");
@@ -351,6 +350,41 @@ async fn without_a_quorum_a_controller_says_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_lead_names_who_does_and_another_takes_over_with_all_that_was_answered() {
+    let mut all = Served::start_three().await;
+    let listed = all[0].admin().await.list_controllers(v1::ListControllersRequest {}).await.unwrap().into_inner();
+    let roles: Vec<&str> = listed.controllers.iter().map(|controller| controller.role.as_str()).collect();
+    assert_eq!(roles.iter().filter(|role| **role == "follower").count(), 2, "{roles:?}");
+    let leader = all.remove(roles.iter().position(|role| *role == "leader").expect("one leads"));
+    let hint = |metadata: &tonic::metadata::MetadataMap| {
+        metadata.get(LEADER_METADATA).map(|address| address.to_str().unwrap().to_owned())
+    };
+
+    let mut follower = all[0].admin().await;
+    let refused = follower.add_cluster(add_cluster("c")).await.unwrap_err();
+    assert_eq!((refused.code(), hint(refused.metadata())), (Code::Unavailable, Some(leader.address.clone())));
+    let refused = all[0].attach().await.unwrap_err();
+    assert_eq!((refused.code(), hint(refused.metadata())), (Code::Unavailable, Some(leader.address.clone())));
+    let answer = follower.get_status(v1::GetStatusRequest {}).await.unwrap();
+    assert_eq!(hint(answer.metadata()), Some(leader.address.clone()));
+    let status = answer.into_inner();
+    assert!(!status.led && status.controllers.len() == 3 && !status.fleet.is_empty(), "{status:?}");
+    assert!(status.problems[0].remedy.contains(&leader.address), "{status:?}");
+
+    leader.admin().await.add_cluster(add_cluster("c")).await.unwrap();
+    leader.stop().await;
+    let cluster = until(|| async {
+        for served in &all {
+            if let Ok(listed) = served.admin().await.list_clusters(v1::ListClustersRequest::default()).await {
+                return listed.into_inner().clusters.pop();
+            }
+        }
+        None
+    });
+    assert_eq!(cluster.await.cluster.unwrap().name, "c");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_is_named() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = holder.local_addr().unwrap().to_string();
@@ -358,7 +392,9 @@ async fn a_port_in_use_is_named() {
     let clients = std::sync::Arc::new(kafka::memory::MemoryClients::default());
     let (readiness, _) = tokio::sync::watch::channel(None);
     let shutdown = tokio_util::sync::CancellationToken::new();
-    let error = crate::node::run(config(&address, &dir, &[]), clients, &readiness, shutdown).await.unwrap_err();
+    let error = crate::node::run(config(1, std::slice::from_ref(&address), &dir), clients, &readiness, shutdown)
+        .await
+        .unwrap_err();
     assert!(matches!(error, RunError::Listen { .. }) && error.to_string().contains(&address), "{error}");
 }
 

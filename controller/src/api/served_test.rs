@@ -45,45 +45,67 @@ pub struct Worker {
     pub down: Streaming<v1::LeaderMessage>,
 }
 
+fn clusters() -> (MemoryCluster, MemoryCluster) {
+    (MemoryCluster::new("source-id"), MemoryCluster::new("target-id"))
+}
+
 /// An address where nobody listens.
-pub fn free_address() -> String {
+fn free_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }
 
-pub fn config(address: &str, dir: &TempDir, others: &[&str]) -> ControllerConfig {
-    let members: Vec<&str> = std::iter::once(address).chain(others.iter().copied()).collect();
-    let initial_members = (1..).zip(members.into_iter().map(str::to_owned)).collect();
-    let raft = RaftSettings { node: 1, dir: dir.path().to_owned(), advertise: address.to_owned(), initial_members };
+/// Node `node` of those at these addresses, which are numbered from 1.
+pub fn config(node: usize, addresses: &[String], dir: &TempDir) -> ControllerConfig {
+    let initial_members = (1..).zip(addresses.iter().cloned()).collect();
+    let address = &addresses[node - 1];
+    let raft =
+        RaftSettings { node: node as u64, dir: dir.path().to_owned(), advertise: address.clone(), initial_members };
     let leader = LeaderConfig { topics_interval: Duration::from_millis(200), ..LeaderConfig::default() };
-    ControllerConfig { raft, listen: address.to_owned(), leader }
+    ControllerConfig { raft, listen: address.clone(), leader }
 }
 
 impl Served {
     /// A fleet of one controller that is ready. Cluster `alias` is the source by another name.
     pub async fn start() -> Self {
-        let mut served = Self::start_among(&[]).await;
-        let ready = timeout(PATIENCE, served.readiness.wait_for(Option::is_none)).await.is_ok();
-        let missing = served.readiness.borrow().clone();
-        assert!(ready, "not ready: {missing:?}");
+        let mut served = Self::start_in(1, &[free_address()], tempfile::tempdir().unwrap(), clusters());
+        served.ready().await;
         served
     }
 
-    /// One controller of several, of which the others are not there.
-    pub async fn start_among(others: &[&str]) -> Self {
-        let (source, target) = (MemoryCluster::new("source-id"), MemoryCluster::new("target-id"));
-        Self::start_in(tempfile::tempdir().unwrap(), &free_address(), others, source, target)
+    /// The first of three controllers, of which the others are not there.
+    pub fn start_alone() -> Self {
+        Self::start_in(1, &[(); 3].map(|()| free_address()), tempfile::tempdir().unwrap(), clusters())
     }
 
-    fn start_in(dir: TempDir, address: &str, others: &[&str], source: MemoryCluster, target: MemoryCluster) -> Self {
+    /// A fleet of three controllers that are ready.
+    pub async fn start_three() -> Vec<Self> {
+        let (addresses, clusters) = ([(); 3].map(|()| free_address()), clusters());
+        let start = |node| Self::start_in(node, &addresses, tempfile::tempdir().unwrap(), clusters.clone());
+        let mut all: Vec<Self> = (1..=3).map(start).collect();
+        for served in &mut all {
+            served.ready().await;
+        }
+        all
+    }
+
+    fn start_in(node: usize, addresses: &[String], dir: TempDir, clusters: (MemoryCluster, MemoryCluster)) -> Self {
+        let (source, target) = clusters;
         let named = |name: &str, cluster: &MemoryCluster| (ClusterName::new(name).unwrap(), cluster.clone());
         let clusters = [named("source", &source), named("target", &target), named("alias", &source)];
         let clients = Arc::new(MemoryClients::new(clusters));
         let (sender, readiness) = watch::channel(Some("starting".to_owned()));
-        let (config, shutdown) = (config(address, &dir, others), CancellationToken::new());
+        let (config, shutdown) = (config(node, addresses, &dir), CancellationToken::new());
         let stop = shutdown.clone();
+        let address = config.listen.clone();
         let task = tokio::spawn(async move { run(config, clients, &sender, stop).await });
-        Self { address: address.to_owned(), source, target, readiness, shutdown, task, dir }
+        Self { address, source, target, readiness, shutdown, task, dir }
+    }
+
+    async fn ready(&mut self) {
+        let ready = timeout(PATIENCE, self.readiness.wait_for(Option::is_none)).await.is_ok();
+        let missing = self.readiness.borrow().clone();
+        assert!(ready, "not ready: {missing:?}");
     }
 
     /// The same with clusters, a route and nothing to copy.
@@ -104,11 +126,11 @@ impl Served {
         (self.address, self.dir, self.source, self.target)
     }
 
-    /// Stops it and starts it again in the same place.
+    /// Stops the only one and starts it again in the same place.
     pub async fn restart(self) -> Self {
         let (address, dir, source, target) = self.stop().await;
-        let mut served = Self::start_in(dir, &address, &[], source, target);
-        timeout(PATIENCE, served.readiness.wait_for(Option::is_none)).await.expect("it is ready again").unwrap();
+        let mut served = Self::start_in(1, &[address], dir, (source, target));
+        served.ready().await;
         served
     }
 

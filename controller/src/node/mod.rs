@@ -128,8 +128,15 @@ impl Node {
         let result = tokio::select! {
             () = leadership::run(&raft, &seat, clusters, leader, shutdown) => Ok(()),
             never = readiness::tell(&raft, &seat, readiness, &health) => match never {},
-            ended = &mut serving => broken(format!("its port is served no more: {ended:?}")),
-            ended = background.join_next() => broken(format!("a task ended: {ended:?}")),
+            ended = &mut serving => match ended {
+                Ok(Err(error)) => broken(format!("its port is served no more: {error}")),
+                Err(error) => broken(format!("its port is served no more: {error}")),
+                Ok(Ok(())) => broken("its port is served no more".to_owned()),
+            },
+            ended = background.join_next() => match ended {
+                Some(Err(error)) => broken(format!("a task failed: {error}")),
+                _ => broken("its log has stopped".to_owned()),
+            },
         };
         readiness.send_replace(Some("it is stopping".to_owned()));
         seat.leave();

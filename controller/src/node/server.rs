@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use proto::MESSAGE_BYTES_MAX;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -28,11 +27,10 @@ pub fn router(raft: &RaftNode, api: &Api, health: HealthServer<impl Health>) -> 
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .expect("the descriptors are compiled in");
-    let peers = raft.service();
     Server::builder()
         .http2_keepalive_interval(Some(PING_INTERVAL))
         .http2_keepalive_timeout(Some(PING_PATIENCE))
-        .add_service(peers.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(raft.service())
         .add_service(api.fleet())
         .add_service(api.admin())
         .add_service(health)

@@ -187,6 +187,12 @@ impl RaftNode {
         members.into_iter().map(view).collect()
     }
 
+    /// This node's term, and the last log index that it has applied.
+    pub fn position(&self) -> (u64, u64) {
+        let metrics = self.0.metrics();
+        (metrics.current_term, metrics.last_applied.map_or(0, |last| last.index))
+    }
+
     /// Stops the node and closes its data directory.
     pub async fn stop(self) {
         if let Err(error) = self.0.raft.shutdown().await {

@@ -37,26 +37,20 @@ async fn tell(api: Api, leading: Leading, asked: v1::ListEventsRequest, listener
     let mut revisions = leading.handle.revisions();
     let mut told = Revision(asked.after_revision);
     loop {
-        let is_gone = tokio::select! {
-            sent = send(&leading, &mut told, &listener) => sent.is_err(),
-            () = leading.over.cancelled() => false,
-        };
-        if is_gone || !asked.follow {
-            return;
+        tokio::select! {
+            sent = send(&leading, &mut told, &listener) => if sent.is_err() || !asked.follow { return },
+            () = leading.over.cancelled() => break,
         }
         tokio::select! {
-            changed = revisions.changed() => if changed.is_err() { return },
+            changed = revisions.changed() => if changed.is_err() { break },
             () = listener.closed() => return,
-            () = leading.over.cancelled() => {}
-        }
-        if leading.over.is_cancelled() {
-            let error = ApiError::NotLeading("this controller leads no more".into());
-            // Who does not listen any more needs no reason.
-            let _ = listener.send(Err(api.status(error))).await;
-            return;
+            () = leading.over.cancelled() => break,
         }
         sleep(GATHER).await;
     }
+    let error = ApiError::NotLeading("this controller leads no more".into());
+    // Who does not listen any more needs no reason.
+    let _ = listener.send(Err(api.status(error))).await;
 }
 
 /// Sends what is newer than what was told.

@@ -5,6 +5,8 @@ mod clusters;
 mod controllers;
 mod events;
 mod problems;
+#[cfg(test)]
+mod problems_test;
 mod routes;
 mod same_cluster;
 mod status;

@@ -11,7 +11,7 @@ use proto::v1::Problem;
 
 use super::routes::Troubles;
 use crate::raft::Standing;
-use crate::state::State;
+use crate::state::{Retired, State};
 
 /// Something that stands still.
 pub struct Standstill {
@@ -153,18 +153,15 @@ pub fn standing_topics(state: &State) -> impl Iterator<Item = Standstill> {
     )
 }
 
-/// What removed routes left behind.
-pub fn of_retired(state: &State) -> Vec<Problem> {
-    let describe = |(route, retired): (&RouteName, &crate::state::Retired)| {
-        let (group, source) = (&retired.group, &retired.source);
-        problem(
-            format!("the offsets of removed route {route} (group {group}) are not deleted from cluster {source} yet"),
-            format!(
-                "nothing if cluster {source} answers; to leave them there: replisome route remove {route} --keep-offsets"
-            ),
-        )
+/// What removed routes left behind and can't be cleared away.
+pub fn of_retired(state: &State, troubles: &Troubles) -> Vec<Problem> {
+    let describe = |(route, Retired { source, group, .. }): (&RouteName, &Retired)| {
+        let error = troubles.get(route)?;
+        let what = format!("removed route {route}: its offsets (group {group} on cluster {source}) can't be deleted");
+        let leave = format!("replisome route remove {route} --keep-offsets");
+        Some(problem(format!("{what}: {error}"), format!("mend it on cluster {source}, or leave them there: {leave}")))
     };
-    state.retired().iter().map(describe).collect()
+    state.retired().iter().filter_map(describe).collect()
 }
 
 impl Standstill {

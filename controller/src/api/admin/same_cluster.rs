@@ -3,6 +3,7 @@
 use common::config::ClusterConfig;
 use common::ids::ClusterName;
 use kafka::error::Error;
+use kafka::same_cluster::Picture;
 
 use super::super::probes::{PATIENCE, Probes};
 
@@ -19,9 +20,12 @@ pub enum Comparison {
 /// Asks both at once.
 pub async fn compare(probes: &Probes, source: ClusterConfig, target: ClusterConfig) -> Comparison {
     let names = (source.name.clone(), target.name.clone());
-    let look = |cluster: ClusterConfig| probes.ask(cluster, PATIENCE, |admin| admin.cluster_id());
+    let look = |cluster: ClusterConfig| {
+        let bootstrap = cluster.properties.0.get("bootstrap.servers").cloned().unwrap_or_default();
+        probes.ask(cluster, PATIENCE, move |admin| Picture::of(admin, &bootstrap))
+    };
     match tokio::join!(look(source), look(target)) {
-        (Ok(ours), Ok(theirs)) if ours.is_some() && ours == theirs => Comparison::One,
+        (Ok(source), Ok(target)) if source.is_same(&target) => Comparison::One,
         (Ok(_), Ok(_)) => Comparison::Two,
         (source, target) => {
             let failed = [(names.0, source.err()), (names.1, target.err())];

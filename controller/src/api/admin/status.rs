@@ -42,7 +42,7 @@ fn led(leading: &Leading) -> v1::GetStatusReply {
     let mut problems = problems::of_workers(&workers, state.slots().len());
     problems.extend(problems::of_routes(&state, &troubles));
     problems.extend(problems::of_standstills(standstills));
-    problems.extend(problems::of_retired(&state));
+    problems.extend(problems::of_retired(&state, &troubles));
     v1::GetStatusReply {
         fleet: state.fleet().to_string(),
         led: true,

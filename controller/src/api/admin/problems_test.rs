@@ -1,0 +1,65 @@
+use common::ids::{Partition, RouteName, TopicName};
+use common::offsets::NextOffset;
+use common::reason::{Reason, Side};
+use proto::v1;
+
+use super::problems::{Standstill, of_controllers, of_standstills, of_workers};
+use crate::raft::Standing;
+
+fn controller(id: u64, role: &str) -> v1::Controller {
+    v1::Controller { id, address: format!("host:{id}"), role: role.into(), ..Default::default() }
+}
+
+fn worker(id: &str, state: &str) -> v1::Worker {
+    v1::Worker { id: id.into(), state: state.into(), ..Default::default() }
+}
+
+fn standstill(partition: Option<u32>, reason: Reason) -> Standstill {
+    let (route, topic) = (RouteName::new("r").unwrap(), TopicName::new("t").unwrap());
+    Standstill { route, topic, partition: partition.map(Partition), reason }
+}
+
+#[test]
+fn a_follower_names_the_leader_and_a_minority_says_how_many_are_needed() {
+    let all = [controller(1, "follower"), controller(2, "unreachable"), controller(3, "unreachable")];
+    let follows =
+        Standing { leader: Some((3, "host:3".into())), initialized: true, has_quorum: true, ..Standing::default() };
+    let problems = of_controllers(&all, &follows, 1, false);
+    assert!(problems[0].remedy.contains("--controllers host:3"), "{problems:?}");
+    let cut_off = Standing { has_quorum: false, ..follows.clone() };
+    let problems = of_controllers(&all, &cut_off, 1, false);
+    assert!(problems[0].what.contains("no controller leads"), "{problems:?}");
+    assert!(problems[0].remedy.contains("2 of the 3"), "{problems:?}");
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert!(problems[2].what.contains("controller 3 at host:3"), "{problems:?}");
+    assert_eq!(of_controllers(&all[..1], &follows, 1, true), []);
+}
+
+#[test]
+fn workers_are_missed_only_where_there_is_work() {
+    assert_eq!(of_workers(&[], 0), []);
+    assert_eq!(of_workers(&[worker("w1", "live"), worker("w2", "drained")], 3), []);
+    let problems = of_workers(&[worker("w1", "drained"), worker("w2", "lost")], 3);
+    assert!(problems[0].what.contains("3 partitions"), "{problems:?}");
+    assert!(problems[1].remedy.contains("worker drain w2"), "{problems:?}");
+}
+
+#[test]
+fn what_is_alike_is_one_problem_and_what_needs_a_decision_comes_first() {
+    let gone = || Reason::OutOfRange { next: NextOffset(3), log_start: NextOffset(5), log_end: NextOffset(9) };
+    let denied = || Reason::Denied { side: Side::Target };
+    let problems = of_standstills(vec![
+        standstill(Some(0), denied()),
+        standstill(Some(1), gone()),
+        standstill(Some(2), gone()),
+        standstill(None, denied()),
+    ]);
+    let whats: Vec<&str> = problems.iter().map(|problem| problem.what.as_str()).collect();
+    assert!(
+        whats[0].starts_with("2 partitions have failed (out-of-range): such as r:t/1: the source deleted"),
+        "{whats:?}"
+    );
+    assert!(whats[1].starts_with("1 partition waits (denied): r:t/0: the target denies"), "{whats:?}");
+    assert!(whats[2].starts_with("1 topic waits (denied): r:t: the target denies"), "{whats:?}");
+    assert!(problems[0].remedy.contains("replisome topic resume --route r t --partition 1 --continue"), "{problems:?}");
+}
