@@ -29,6 +29,8 @@ mod heard;
 mod log_store;
 mod network;
 mod node;
+#[cfg(test)]
+mod node_test;
 mod proposer;
 mod service;
 mod settings;
@@ -36,6 +38,8 @@ mod snapshot_file;
 mod standing;
 mod state_machine;
 mod store_id;
+#[cfg(test)]
+mod store_test;
 mod table;
 mod types;
 

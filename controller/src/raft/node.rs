@@ -193,6 +193,24 @@ impl RaftNode {
         (metrics.current_term, metrics.last_applied.map_or(0, |last| last.index))
     }
 
+    /// The id of its data directory.
+    #[cfg(test)]
+    pub(super) fn store(&self) -> &str {
+        &self.0.own.store
+    }
+
+    /// The index of its last entry.
+    #[cfg(test)]
+    pub(super) fn last_index(&self) -> u64 {
+        self.0.metrics().last_log_index.unwrap_or(0)
+    }
+
+    /// The index of the last entry that it removed because a snapshot holds it.
+    #[cfg(test)]
+    pub(super) fn purged(&self) -> u64 {
+        self.0.metrics().purged.map_or(0, |purged| purged.index)
+    }
+
     /// Stops the node and closes its data directory.
     pub async fn stop(self) {
         if let Err(error) = self.0.raft.shutdown().await {

@@ -19,7 +19,7 @@ const FLEET_ID_CHARS: usize = 8;
 /// The table with its place in the log.
 #[derive(Debug)]
 pub(super) struct StateMachine {
-    table: Arc<Table>,
+    pub table: Arc<Table>,
     file: Arc<SnapshotFile>,
     applied: Option<LogId>,
     membership: StoredMembership,
