@@ -11,6 +11,7 @@ use kafka::admin::{ClusterAdmin, NewTopic, OffsetQuery, TopicDescription};
 use kafka::clients::Clients;
 use kafka::error::ErrorKind;
 use kafka::librdkafka::LibrdkafkaClients;
+use kafka::offsets::GroupOffset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use replisome_tests::admin::{Admin, client_config};
 use replisome_tests::child::Signal;
@@ -210,9 +211,31 @@ fn members_of_both_kinds_of_groups_are_seen_as_long_as_they_live() {
         });
         assert_eq!((members.len(), members[0].client_id.as_str()), (1, "the-member"));
         assert!(members[0].host.contains("127.0.0.1") && !members[0].member_id.is_empty(), "{members:?}");
+        assert_eq!(admin.delete_group(group).expect_err("it has a member").kind, ErrorKind::GroupHasMembers);
         drop(consumer);
         wait::until_true("the member has left", MINUTE, || admin.group_members(group).expect("members").is_empty());
     }
+}
+
+#[test]
+fn a_group_is_deleted_with_its_offsets() {
+    let admin = admin();
+    Admin::new(cluster().bootstrap()).create_topic("stored", 1, &[]);
+    let place = TopicPartition::new(topic("stored"), Partition(0));
+    let name = ClusterName::new("tested").expect("a name");
+    let properties = [("bootstrap.servers", cluster().bootstrap())];
+    let config = ClusterConfig { name, properties: properties.into_iter().collect() };
+    let mut offsets = LibrdkafkaClients.offsets(&config, "retired").expect("an offset store");
+    let offset = GroupOffset { next_offset: NextOffset(7), leader_epoch: None, metadata: "m".to_owned() };
+    wait::until_true("the offset is stored", MINUTE, || {
+        let stored = offsets.commit(&[(place.clone(), offset.clone())]);
+        stored.is_ok_and(|outcomes| outcomes.iter().all(Result::is_ok))
+    });
+    assert_eq!(offsets.read(std::slice::from_ref(&place)).expect("offsets"), [Some(offset)]);
+    admin.delete_group("retired").expect("it is deleted");
+    assert_eq!(offsets.read(&[place]).expect("offsets"), [None]);
+    admin.delete_group("retired").expect("it is gone already");
+    admin.delete_group("never-there").expect("it is gone already");
 }
 
 #[test]

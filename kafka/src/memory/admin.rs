@@ -16,7 +16,7 @@ use crate::memory::state::{DEFAULT_CONFIGS, State, Topic, error};
 pub struct MemoryAdmin(MemoryCluster);
 
 impl MemoryAdmin {
-    pub(super) fn new(cluster: MemoryCluster) -> Self {
+    pub(crate) fn new(cluster: MemoryCluster) -> Self {
         Self(cluster)
     }
 }
