@@ -4,7 +4,8 @@
 //!
 //! A controller that does not lead refuses at once and may name the one that does, which is asked too: so a fleet that
 //! grew is found by the controllers a worker was told of long ago. A deposed leader that still serves closes its streams
-//! within a second (it has no quorum), and its snapshots are recognised by their controller epoch.
+//! within a second (it has no quorum), and its snapshots are recognised by their controller epoch. A frozen one is
+//! noticed by the session, whose heartbeats it does not answer.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -24,9 +25,8 @@ use tonic::transport::Endpoint;
 
 /// How long one controller may take to answer. A live one takes milliseconds.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
-/// How often an idle connection is tried, and how long the answer may take: a frozen host is noticed although nothing
-/// closes its sockets.
-const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// How long a connection may take to come about.
+const CONNECT_MAX: Duration = Duration::from_secs(1);
 
 /// Finds the leader and connects to it.
 pub trait Dial: Send {
@@ -100,10 +100,7 @@ async fn ask(address: String) -> Result<(LeaderLink, String), NotServed> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|_| not_served("not an address of the form host:port".to_owned(), None))?
         .tcp_nodelay(true)
-        .connect_timeout(KEEP_ALIVE)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
-        .keep_alive_while_idle(true);
+        .connect_timeout(CONNECT_MAX);
     let (link, WorkerEnd { outgoing, link: worker_end }) = ends();
     let attach = async {
         let channel = endpoint.connect().await.map_err(|error| not_served(root_cause(&error), None))?;

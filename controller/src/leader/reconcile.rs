@@ -11,6 +11,7 @@ use super::changes::Changes;
 use super::context::Context;
 use super::entries::entries;
 use super::tasks::End;
+use crate::metrics::{MOVES_TOTAL, PLAN_SECONDS};
 use crate::planner::{Plan, PlanInput, plan};
 use crate::state::command::Release;
 use crate::state::{Command, Effect, Life, Move, Outcome, State};
@@ -76,7 +77,7 @@ fn budget(state: &State, before: &BTreeMap<SessionId, bool>, input: &PlanInput) 
 pub(crate) fn timed_plan(input: &PlanInput) -> Plan {
     let begin = Instant::now();
     let plan = plan(input);
-    metrics::histogram!("replisome_plan_seconds").record(begin.elapsed());
+    metrics::histogram!(PLAN_SECONDS).record(begin.elapsed());
     plan
 }
 
@@ -85,7 +86,7 @@ pub(crate) fn count_moves(moves: &[Move], outcome: Option<&Outcome>) {
     let Some(Outcome { effect: Effect::Batch { refused, .. }, .. }) = outcome else { return };
     let refused: BTreeSet<usize> = refused.iter().map(|refused| refused.index).collect();
     for (_, step) in moves.iter().enumerate().filter(|(index, _)| !refused.contains(index)) {
-        metrics::counter!("replisome_moves_total", "reason" => step.cause.name()).increment(1);
+        metrics::counter!(MOVES_TOTAL, "reason" => step.cause.name()).increment(1);
     }
 }
 

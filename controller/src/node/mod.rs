@@ -115,7 +115,7 @@ impl Node {
         let (seat, stop) = (Seat::default(), CancellationToken::new());
         let api = Api::new(id, raft.clone(), seat.clone(), clusters.clone());
         let (health, health_service) = tonic_health::server::health_reporter();
-        let server = server::router(&raft, &api, health_service);
+        let server = server::router(&raft, &api, health_service, leader.lease);
         let mut serving = tokio::spawn(server::serve(server, listener, stop.clone()));
         let mut background = JoinSet::new();
         background.spawn({

@@ -11,17 +11,16 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use crate::api::Api;
 use crate::raft::RaftNode;
 
-/// How often a peer is pinged. The kernel says nothing of a host that lost its power or a process that is stopped.
-const PING_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long it may take to answer.
-const PING_PATIENCE: Duration = Duration::from_secs(2);
+/// How often whoever is connected is pinged. The kernel says nothing of a host that lost its power or a process that is
+/// stopped.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// When the kernel begins to ask whether a silent host is there; for connections that never said a word.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// All services.
-pub fn router(raft: &RaftNode, api: &Api, health: HealthServer<impl Health>) -> Router {
+/// All services. A worker that answers no ping is cut off only once its `lease` has run out: until then the lease alone
+/// decides about it.
+pub fn router(raft: &RaftNode, api: &Api, health: HealthServer<impl Health>, lease: Duration) -> Router {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -29,7 +28,7 @@ pub fn router(raft: &RaftNode, api: &Api, health: HealthServer<impl Health>) -> 
         .expect("the descriptors are compiled in");
     Server::builder()
         .http2_keepalive_interval(Some(PING_INTERVAL))
-        .http2_keepalive_timeout(Some(PING_PATIENCE))
+        .http2_keepalive_timeout(Some(PING_INTERVAL + lease))
         .add_service(raft.service())
         .add_service(api.fleet())
         .add_service(api.admin())
