@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proto::v1::ProbeReply;
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::data_dir::LOST;
 use super::node::Inner;
@@ -29,11 +29,7 @@ pub(super) async fn found(node: &Inner) {
     loop {
         match node.service.who().await {
             Ok(own) if own.empty && founds => {
-                let trouble = try_to_found(node).await;
-                if trouble.is_some() && trouble != *node.founding.borrow() {
-                    warn!(trouble, "the fleet is not founded yet");
-                }
-                node.founding.send_replace(trouble);
+                node.founding.send_replace(try_to_found(node).await);
             }
             Ok(own) if own.empty => {}
             Ok(_) => break,

@@ -27,6 +27,7 @@ mod durable_file;
 mod founding;
 mod heard;
 mod log_store;
+mod members;
 mod network;
 mod node;
 #[cfg(test)]
@@ -36,6 +37,7 @@ mod service;
 mod settings;
 mod snapshot_file;
 mod standing;
+mod standing_watch;
 mod state_machine;
 mod store_id;
 #[cfg(test)]

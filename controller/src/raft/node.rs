@@ -1,21 +1,19 @@
 //! One node of the replicated log: opened, run, asked, stopped.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use openraft::{Config, SnapshotPolicy};
 use proto::MESSAGE_BYTES_MAX;
-use proto::v1::ProbeReply;
 use proto::v1::raft_server::RaftServer;
 use tokio::sync::watch;
-use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::data_dir::{DataDir, LOST};
+use super::data_dir::DataDir;
 use super::disk::{Disk, damaged};
 use super::founding;
 use super::heard::Heard;
@@ -24,15 +22,13 @@ use super::network::Network;
 use super::proposer::RaftLog;
 use super::service::PeerService;
 use super::settings::{OpenError, RaftSettings, Tuning};
-use super::standing::{ControllerView, Standing, judge};
+use super::standing::Standing;
 use super::state_machine::StateMachine;
 use super::store_id::StoreId;
 use super::table::Table;
 use super::types::{Member, Metrics, Raft};
 use crate::leader::command_log::{CommandLog, ProposeError};
 
-/// How often the standing is judged anew while openraft shows nothing.
-const STANDING_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a read waits for a quorum.
 const LINEARIZE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long it waits between two attempts, which fail at once while peers refuse.
@@ -42,7 +38,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// One node of the replicated log. Cheap to clone.
 #[derive(Clone)]
-pub struct RaftNode(Arc<Inner>);
+pub struct RaftNode(pub(super) Arc<Inner>);
 
 /// What the parts of a node share.
 pub(super) struct Inner {
@@ -52,10 +48,10 @@ pub(super) struct Inner {
     pub service: PeerService,
     /// What is in the way of the fleet's beginning.
     pub founding: watch::Sender<Option<String>>,
+    pub heard: Arc<Heard>,
+    pub network: Network,
+    pub standing: watch::Sender<Standing>,
     log: Arc<RaftLog>,
-    heard: Arc<Heard>,
-    network: Network,
-    standing: watch::Sender<Standing>,
     /// Openraft alone owns the disk; here it is only seen whether it is closed.
     disk: Weak<Disk>,
 }
@@ -162,31 +158,6 @@ impl RaftNode {
         }
     }
 
-    /// All members with what each answered within a second. Works without a leader.
-    pub async fn controllers(&self) -> Vec<ControllerView> {
-        let metrics = self.0.metrics();
-        let members = metrics.membership_config.nodes();
-        let mut members: BTreeMap<u64, String> = members.map(|(id, member)| (*id, member.address.clone())).collect();
-        if members.is_empty() {
-            members.clone_from(&self.0.settings.initial_members);
-        }
-        let mut answers = self.0.ask(&members).await;
-        let view = |(id, address)| match answers.remove(&id) {
-            Some(Ok(ProbeReply { node, role, term, applied, software, .. })) if node == id => {
-                ControllerView { id, address, role, term, applied, software }
-            }
-            _ => ControllerView {
-                id,
-                address,
-                role: "unreachable".into(),
-                term: 0,
-                applied: 0,
-                software: String::new(),
-            },
-        };
-        members.into_iter().map(view).collect()
-    }
-
     /// This node's term, and the last log index that it has applied.
     pub fn position(&self) -> (u64, u64) {
         let metrics = self.0.metrics();
@@ -229,74 +200,9 @@ impl RaftNode {
 }
 
 impl Inner {
-    /// Asks members who is there, all at once; itself too.
-    pub async fn ask(&self, members: &BTreeMap<u64, String>) -> BTreeMap<u64, Result<ProbeReply, String>> {
-        let mut asked = JoinSet::new();
-        for (id, address) in members.clone() {
-            let (service, network, own) = (self.service.clone(), self.network.clone(), self.own.node);
-            asked.spawn(async move {
-                let reply = if id == own { service.who().await } else { network.probe(&address).await };
-                (id, reply.map_err(|status| status.message().to_owned()))
-            });
-        }
-        asked.join_all().await.into_iter().collect()
-    }
-
     /// What openraft shows. A clone, since openraft stands still while its own is borrowed.
-    fn metrics(&self) -> Metrics {
+    pub fn metrics(&self) -> Metrics {
         self.raft.metrics().borrow().clone()
-    }
-
-    async fn keep_standing(&self) {
-        let mut shown = self.raft.metrics();
-        let mut taken = Instant::now();
-        let mut tick = interval(STANDING_INTERVAL);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let metrics = shown.borrow_and_update().clone();
-            let standing = judge(&metrics, taken.elapsed(), self.heard.recent_leader(), self.trouble());
-            self.announce(standing);
-            tokio::select! {
-                changed = shown.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    taken = Instant::now();
-                }
-                _ = tick.tick() => {}
-            }
-        }
-    }
-
-    fn announce(&self, standing: Standing) {
-        self.standing.send_if_modified(|known| {
-            if known.leads != standing.leads {
-                match standing.leads {
-                    Some(term) => info!(controller = self.own.node, term, "leads"),
-                    None => info!(controller = self.own.node, "leads no more"),
-                }
-            }
-            if known.trouble != standing.trouble
-                && let Some(trouble) = &standing.trouble
-            {
-                error!(controller = self.own.node, trouble, "this controller can't take part");
-            }
-            let changed = *known != standing;
-            *known = standing;
-            changed
-        });
-    }
-
-    /// What keeps this node from taking part.
-    fn trouble(&self) -> Option<String> {
-        let mistaken = self.heard.recent_mistake().map(|store| {
-            format!(
-                "the fleet knows controller {} with another data directory: store {store}, this one is {}. It was lost \
-                 or exchanged, and must not vote under its old node id. Put the old directory back; {LOST}",
-                self.own.node, self.own.store
-            )
-        });
-        mistaken.or_else(|| self.founding.borrow().clone())
     }
 }
 

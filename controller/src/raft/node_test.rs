@@ -168,10 +168,8 @@ async fn three_nodes_share_one_table_and_outlive_their_leader() {
     assert_eq!(nodes[&first].node.linearize().await, Ok(()));
     assert_eq!(nodes[&follower].node.linearize().await, Err(ProposeError::NotLeader));
     assert_eq!(nodes[&follower].propose(add_cluster(9)).await, Err(ProposeError::NotLeader));
-    let refused = nodes[&first].propose(Command::RemoveRoute {
-        route: common::ids::RouteName::new("none").unwrap(),
-        keep_offsets: false,
-    });
+    let refused = nodes[&first]
+        .propose(Command::RemoveRoute { route: common::ids::RouteName::new("none").unwrap(), keep_offsets: false });
     assert!(matches!(refused.await, Err(ProposeError::Rejected(Rejection::UnknownRoute(_)))));
     same_tables(&nodes, 5).await;
     let name = nodes[&first].table().fleet().to_string();
@@ -183,7 +181,8 @@ async fn three_nodes_share_one_table_and_outlive_their_leader() {
         standing.has_quorum && standing.leader == Some((first, fleet.members[&first].clone()))
     })
     .await;
-    let roles: Vec<_> = nodes[&follower].node.controllers().await.into_iter().map(|view| (view.id, view.role)).collect();
+    let roles: Vec<_> =
+        nodes[&follower].node.controllers().await.into_iter().map(|view| (view.id, view.role)).collect();
     let role = |id: u64| (id, if id == first { "leader" } else { "follower" }.to_owned());
     assert_eq!(roles, [1, 2, 3].map(role));
 
@@ -356,6 +355,24 @@ async fn nothing_acknowledged_is_lost_when_a_node_stops_at_any_moment() {
         (acknowledged, next) = ([acknowledged, written].concat(), after);
     }
     assert!(!acknowledged.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_the_log_of_a_leader_that_stops_is_of_unknown_outcome() {
+    let fleet = Fleet::of(3);
+    let mut nodes = fleet.start_all().await;
+    let first = leader(&nodes).await;
+    let lonely = nodes.remove(&first).unwrap();
+    for node in nodes.into_values() {
+        node.kill().await;
+    }
+    let before = lonely.node.last_index();
+    let log = lonely.node.log();
+    let proposed = tokio::spawn(async move { log.propose(envelope(add_cluster(0))).await });
+    until("it is in the log", || lonely.node.last_index() > before).await;
+    lonely.kill().await;
+    // Its log may yet win the next election.
+    assert!(matches!(proposed.await.unwrap(), Err(ProposeError::Unknown(_))));
 }
 
 #[tokio::test]

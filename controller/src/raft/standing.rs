@@ -59,8 +59,10 @@ pub(super) fn judge(metrics: &Metrics, age: Duration, heard: Option<u64>, troubl
     let stopped = metrics.running_state.as_ref().err();
     let quorum_age = metrics.millis_since_quorum_ack.map(|millis| Duration::from_millis(millis) + age);
     let confirmed = quorum_age.is_some_and(|age| age < QUORUM_AGE_MAX);
-    let leads = (stopped.is_none() && metrics.state == ServerState::Leader && confirmed).then_some(metrics.current_term);
-    let leader = if leads.is_some() { Some(metrics.id) } else { heard.filter(|id| metrics.current_leader == Some(*id)) };
+    let leads =
+        (stopped.is_none() && metrics.state == ServerState::Leader && confirmed).then_some(metrics.current_term);
+    let leader =
+        if leads.is_some() { Some(metrics.id) } else { heard.filter(|id| metrics.current_leader == Some(*id)) };
     let address = |id| metrics.membership_config.membership().get_node(&id).map(|member| member.address.clone());
     let leader = leader.and_then(|id| Some((id, address(id)?)));
     Standing {

@@ -28,8 +28,11 @@ impl StoreId {
     /// Reads it, if there is one.
     pub fn read(dir: &Path) -> Result<Option<Self>, OpenError> {
         let path = dir.join(FILE);
-        let bytes = durable_file::read(&path)
-            .map_err(|error| OpenError::Io { dir: dir.into(), doing: "reading the file `store`", error })?;
+        let bytes = durable_file::read(&path).map_err(|error| OpenError::Io {
+            dir: dir.into(),
+            doing: "reading the file `store`",
+            error,
+        })?;
         let Some(bytes) = bytes else { return Ok(None) };
         match parse(&String::from_utf8_lossy(&bytes)) {
             Some(id) => Ok(Some(id)),
@@ -47,8 +50,11 @@ impl StoreId {
     pub fn create(dir: &Path, node: u64) -> Result<Self, OpenError> {
         let id = Self { node, store: Ulid::generate().to_string() };
         let text = format!("{FIRST_LINE}\nnode {node}\nid {}\n", id.store);
-        durable_file::replace(&dir.join(FILE), &[text.as_bytes()])
-            .map_err(|error| OpenError::Io { dir: dir.into(), doing: "writing the file `store`", error })?;
+        durable_file::replace(&dir.join(FILE), &[text.as_bytes()]).map_err(|error| OpenError::Io {
+            dir: dir.into(),
+            doing: "writing the file `store`",
+            error,
+        })?;
         Ok(id)
     }
 }

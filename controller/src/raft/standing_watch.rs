@@ -1,0 +1,68 @@
+//! Keeps the standing fresh and says when it changes.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::data_dir::LOST;
+use super::node::Inner;
+use super::standing::{Standing, judge};
+
+/// How often the standing is judged anew while openraft shows nothing.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+impl Inner {
+    /// Judges whenever openraft shows something, and in between. Ends with openraft.
+    pub async fn keep_standing(&self) {
+        let mut shown = self.raft.metrics();
+        let mut taken = Instant::now();
+        let mut tick = interval(INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let metrics = shown.borrow_and_update().clone();
+            let standing = judge(&metrics, taken.elapsed(), self.heard.recent_leader(), self.trouble());
+            self.announce(standing);
+            tokio::select! {
+                changed = shown.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    taken = Instant::now();
+                }
+                _ = tick.tick() => {}
+            }
+        }
+    }
+
+    fn announce(&self, standing: Standing) {
+        self.standing.send_if_modified(|known| {
+            if known.leads != standing.leads {
+                match standing.leads {
+                    Some(term) => info!(controller = self.own.node, term, "leads"),
+                    None => info!(controller = self.own.node, "leads no more"),
+                }
+            }
+            if known.trouble != standing.trouble
+                && let Some(trouble) = &standing.trouble
+            {
+                warn!(controller = self.own.node, trouble, "this controller can't take part");
+            }
+            let changed = *known != standing;
+            *known = standing;
+            changed
+        });
+    }
+
+    /// What keeps this node from taking part.
+    fn trouble(&self) -> Option<String> {
+        let mistaken = self.heard.recent_mistake().map(|store| {
+            format!(
+                "the fleet knows controller {} with another data directory: store {store}, this one is {}. It was lost \
+                 or exchanged, and must not vote under its old node id. Put the old directory back; {LOST}",
+                self.own.node, self.own.store
+            )
+        });
+        mistaken.or_else(|| self.founding.borrow().clone())
+    }
+}
