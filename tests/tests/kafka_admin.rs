@@ -142,7 +142,10 @@ fn topics_are_created_grown_and_set_up() {
     }
     wait::until_true("five partitions are known", MINUTE, || admin.topics().expect("topics")[&topic("made")] == 5);
 
-    let harness = Admin::new(cluster().bootstrap()).topic_configs("made");
+    // A broker knows a setting a moment after the controller has it.
+    let harness = wait::until("three settings are known", MINUTE, || {
+        Some(Admin::new(cluster().bootstrap()).topic_configs("made")).filter(|settings| settings.len() == 3)
+    });
     let described = admin.topic_configs(&[topic("made"), topic("not-there")]).expect("configs");
     let made = described[0].as_ref().expect("configs of the topic");
     let overrides = made.0.iter().filter(|(_, config)| config.is_override);

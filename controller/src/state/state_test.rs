@@ -337,7 +337,7 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
     match kind {
         0 => Command::BeginLeadership,
         1 => Command::AddRoute { route: r, settings: settings() },
-        2 => Command::RemoveRoute { route: r, keep_offsets: c % 2 == 0 },
+        2 => Command::RemoveRoute { route: r, keep_offsets: c.is_multiple_of(2) },
         3 => Command::PauseRoute { route: r, reason: "test".into() },
         4 => Command::ResumeRoute { route: r },
         5 => Command::AddTopic { route: r, topic: t, target: topic((b + u8::from(c == 9)) % 3), start: None },
@@ -383,8 +383,8 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
             Command::Moves(vec![Move { partition, planned_on: epoch, step, cause: Cause::Balance }])
         }
         29..=31 => Command::Released(vec![Release { partition, epoch: owner.map_or(epoch, |(_, epoch)| epoch) }]),
-        33 => Command::RemoveCluster { cluster: cluster(if a % 2 == 0 { "a" } else { "b" }).name },
-        34 => Command::AddCluster(cluster(if a % 2 == 0 { "a" } else { "b" })),
+        33 => Command::RemoveCluster { cluster: cluster(if a.is_multiple_of(2) { "a" } else { "b" }).name },
+        34 => Command::AddCluster(cluster(if a.is_multiple_of(2) { "a" } else { "b" })),
         35 => Command::OffsetsDeleted {
             incarnation: state.retired.get(&r).map_or(Revision(0), |retired| retired.incarnation),
             route: r,
