@@ -20,7 +20,7 @@ impl Fleet {
 
     /// The index of the controller that leads now.
     pub fn leader_now(&self) -> Option<usize> {
-        let roles = self.json_or_none(&["controller", "list", "--timeout", "2s"])?;
+        let roles = self.json_or_none(&["controller", "list", "--timeout", "6s"])?;
         let mut leaders = roles.as_array()?.iter().filter(|node| node["role"] == "leader");
         let (one, other) = (leaders.next()?, leaders.next());
         // Two claim it until the older one has heard of the newer.
