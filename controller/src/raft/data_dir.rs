@@ -14,7 +14,7 @@ use super::disk::Disk;
 use super::settings::OpenError;
 use super::snapshot_file::SnapshotFile;
 use super::store_id::StoreId;
-use super::types::SnapshotMeta;
+use super::types::Held;
 
 /// What to do when a directory is lost. A node that comes back empty under its old id could vote twice in a term.
 pub(super) const LOST: &str = "if the old directory is lost, leave this controller stopped: the fleet decides with a \
@@ -27,7 +27,7 @@ pub(super) struct DataDir {
     pub disk: Disk,
     pub file: SnapshotFile,
     /// What the snapshot file holds.
-    pub held: Option<(SnapshotMeta, Vec<u8>)>,
+    pub held: Option<Held>,
 }
 
 impl DataDir {

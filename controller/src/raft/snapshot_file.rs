@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::durable_file;
-use super::types::{LogId, SnapshotMeta, decode, encode};
+use super::types::{Held, LogId, SnapshotMeta, decode, encode};
 
 const FILE: &str = "table.snapshot";
 const CRC_BYTES: usize = 4;
@@ -27,7 +27,7 @@ pub(super) struct SnapshotFile {
 
 impl SnapshotFile {
     /// The file of a directory, and what it holds. Blocks.
-    pub fn open(dir: &Path) -> io::Result<(Self, Option<(SnapshotMeta, Vec<u8>)>)> {
+    pub fn open(dir: &Path) -> io::Result<(Self, Option<Held>)> {
         let file = Self { path: dir.join(FILE), newest: Mutex::default() };
         let held = file.load()?;
         *file.newest.lock().expect(NOT_POISONED) = held.as_ref().and_then(|(meta, _)| meta.last_log_id);
@@ -35,7 +35,7 @@ impl SnapshotFile {
     }
 
     /// What the file holds. Blocks.
-    pub fn load(&self) -> io::Result<Option<(SnapshotMeta, Vec<u8>)>> {
+    pub fn load(&self) -> io::Result<Option<Held>> {
         let _alone = self.newest.lock().expect(NOT_POISONED);
         let Some(bytes) = durable_file::read(&self.path)? else { return Ok(None) };
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", self.path.display()));

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::snapshot_file::SnapshotFile;
 use super::table::Table;
-use super::types::{Entry, LogId, SnapshotMeta, StorageError, StoredMembership, Types, decode, encode};
+use super::types::{Entry, Held, LogId, SnapshotMeta, StorageError, StoredMembership, Types, decode, encode};
 use crate::state::{Outcome, Rejection, State};
 
 /// How much of the lowest initial member's store id names the fleet: the end of it, which is random.
@@ -27,7 +27,7 @@ pub(super) struct StateMachine {
 
 impl StateMachine {
     /// The table as the snapshot has it, or the empty one.
-    pub fn new(table: Arc<Table>, file: Arc<SnapshotFile>, held: Option<(SnapshotMeta, Vec<u8>)>) -> io::Result<Self> {
+    pub fn new(table: Arc<Table>, file: Arc<SnapshotFile>, held: Option<Held>) -> io::Result<Self> {
         let mut machine = Self { table, file, applied: None, membership: StoredMembership::default() };
         if let Some((meta, bytes)) = held {
             machine.adopt(&meta, decode(&bytes)?);

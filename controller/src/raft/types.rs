@@ -32,6 +32,8 @@ pub(super) type LogId = openraft::LogId<u64>;
 pub(super) type Vote = openraft::Vote<u64>;
 /// What a snapshot covers.
 pub(super) type SnapshotMeta = openraft::SnapshotMeta<u64, Member>;
+/// A snapshot as it is kept: what it covers, and the table's bytes.
+pub(super) type Held = (SnapshotMeta, Vec<u8>);
 /// Who belongs to the fleet, and since which entry.
 pub(super) type StoredMembership = openraft::StoredMembership<u64, Member>;
 /// A disk that failed, as openraft wants it: it stops for good then.
