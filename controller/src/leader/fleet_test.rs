@@ -111,7 +111,15 @@ impl Fleet {
         let link = self.dialer.dial().await.unwrap();
         let session = SessionId::from_number(100 + number);
         let worker = WorkerId::new(format!("w{number}")).unwrap();
-        link.send(Up::Hello(Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into() })).await.unwrap();
+        link.send(Up::Hello(Hello {
+            protocol: PROTOCOL,
+            worker,
+            session,
+            address: "here".into(),
+            software: "0".into(),
+        }))
+        .await
+        .unwrap();
         let (snapshot, refused) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
         let task = tokio::spawn(work(link, snapshot.clone(), refused.clone()));
         Worker { session, snapshot, refused, task }
