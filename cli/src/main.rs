@@ -25,7 +25,7 @@ mod worker;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::Failure;
 
@@ -102,16 +102,12 @@ fn main() -> ExitCode {
 
 /// The command line. What a noun's other verbs need to reach a fleet is of no use to `run`, so its help hides that.
 fn command() -> Command {
+    let flags = admin::FleetArgs::augment_args(Command::new("flags"));
+    let hidden: Vec<_> = flags.get_arguments().map(|flag| flag.clone().hide(true)).collect();
     let mut command = CommandLine::command();
-    command.build();
     for noun in ["worker", "controller"] {
-        let hidden = |mut run: Command| {
-            for flag in admin::FLEET_FLAGS {
-                run = run.mut_arg(flag, |flag| flag.hide(true));
-            }
-            run
-        };
-        command = command.mut_subcommand(noun, |noun| noun.mut_subcommand("run", hidden));
+        let hidden = hidden.clone();
+        command = command.mut_subcommand(noun, |noun| noun.mut_subcommand("run", |run| run.args(hidden)));
     }
     command
 }

@@ -77,7 +77,10 @@ pub fn trouble(address: &str, status: &Status) -> Trouble {
             let leader = status.metadata().get(proto::LEADER_METADATA).and_then(|leader| leader.to_str().ok());
             Trouble::NotLeader { leader: leader.map(str::to_owned), why: said(text, "does not lead") }
         }
-        Code::DeadlineExceeded | Code::Cancelled => Trouble::Unanswered(said(text, "does not know the outcome")),
+        // An answer that breaks off without its end comes as unknown.
+        Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
+            Trouble::Unanswered(said(text, "does not know the outcome"))
+        }
         Code::InvalidArgument => judged(Exit::Usage, text.to_owned()),
         Code::NotFound => judged(Exit::NotFound, text.to_owned()),
         Code::FailedPrecondition | Code::AlreadyExists => judged(Exit::Conflict, text.to_owned()),
@@ -120,6 +123,10 @@ fn broken(error: &(dyn Error + 'static)) -> String {
     }
     if text.contains("frame") || text.contains("protocol") {
         return "it does not speak gRPC: is this the controller's listen port?".to_owned();
+    }
+    if text.contains("connection closed") {
+        return "it closed the connection: it was stopped just now, or this is not the controller's listen port"
+            .to_owned();
     }
     format!("the connection broke: {text}")
 }

@@ -11,7 +11,7 @@ use super::attempt::{Trouble, trouble};
 use super::print::{self, Format, Row};
 use super::reason::ReasonRow;
 use super::{Fleet, FleetArgs, units};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output;
 
 /// Events: what happened to the fleet, and why
@@ -123,13 +123,18 @@ async fn list(fleet: Fleet, after: u64) -> Result<(), Failure> {
 
 async fn follow(fleet: Fleet, after: u64) -> Result<(), Failure> {
     let mut cursor = Cursor::after(after);
+    let mut began = false;
     loop {
         let take = |row: EventRow| match fleet.format {
             Format::Json => output::result(serde_json::to_string(&row).expect("rows are plain data")),
             Format::Table => output::result(row.line()),
         };
-        cursor.read(&fleet, true, take).await?;
-        // The leader is gone: the next one goes on where it ended.
+        match cursor.read(&fleet, true, take).await {
+            Ok(_) => began = true,
+            // Without a leader nothing is missed: whoever follows wants to see what it does when there is one again.
+            Err(failure) if began && failure.exit == Exit::NoController => output::note(format!("waiting: {failure}")),
+            Err(failure) => return Err(failure),
+        }
         sleep(PAUSE).await;
     }
 }
@@ -168,7 +173,7 @@ impl Cursor {
             if self.seen == ALL { (self.revision, 0) } else { (self.revision.saturating_sub(1), self.seen) };
         let request = ListEventsRequest { follow, after_revision };
         let again = self.revision;
-        let mut events = fleet.client.read(async |mut admin| admin.list_events(request.clone()).await).await?;
+        let mut events = fleet.client.read(async |mut admin| admin.list_events(request).await).await?;
         loop {
             match events.message().await {
                 Ok(Some(event)) if skip > 0 && event.revision == again => skip -= 1,

@@ -15,6 +15,8 @@ mod actor;
 mod assignment;
 mod attempt;
 mod client;
+#[cfg(test)]
+mod client_test;
 mod cluster;
 mod controller;
 mod event;
@@ -128,9 +130,6 @@ impl FleetArgs {
         outcome
     }
 }
-
-/// The flags above by their ids: of no use to `run`, whose help hides them.
-pub const FLEET_FLAGS: [&str; 3] = ["controllers", "output", "timeout"];
 
 /// A fleet to ask, and the form of the answer.
 struct Fleet {

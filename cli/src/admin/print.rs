@@ -1,7 +1,7 @@
 //! Results on stdout: rows and objects, as a table for people or as JSON for scripts. Notes go to stderr.
 
 use clap::ValueEnum;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use proto::v1::ChangeReply;
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ pub enum Format {
 
 /// Something that is listed: a row of a table, an object in JSON.
 pub trait Row: Serialize {
-    /// The table's columns; one that ends in `>` holds numbers.
+    /// The table's columns. One that ends in `>` holds numbers; the last one is left out while it is empty.
     const COLUMNS: &'static [&'static str];
 
     /// The cells, in the columns' order.
@@ -31,7 +31,7 @@ pub fn list<R: Row>(format: Format, rows: &[R], empty: &str) {
     match format {
         Format::Json => json(&rows),
         Format::Table if rows.is_empty() => output::note(empty),
-        Format::Table => output::result(table(rows)),
+        Format::Table => output::result(table(rows, 0)),
     }
 }
 
@@ -52,10 +52,17 @@ pub fn change(format: Format, reply: &ChangeReply, what: &str, exists: &str) {
         output::note(exists);
     }
     match format {
-        Format::Json => json(&serde_json::json!({ "revision": reply.revision, "existed": reply.existed })),
+        Format::Json => json(&Changed { revision: reply.revision, existed: reply.existed }),
         Format::Table if reply.existed => {}
         Format::Table => output::result(format!("{what} (revision {})", reply.revision)),
     }
+}
+
+/// A change as scripts read it.
+#[derive(Serialize)]
+struct Changed {
+    revision: u64,
+    existed: bool,
 }
 
 /// Prints a value as JSON.
@@ -63,24 +70,44 @@ pub fn json(value: &impl Serialize) {
     output::result(serde_json::to_string_pretty(value).expect("rows are plain data"));
 }
 
-/// The rows below their columns' names.
-pub fn table<R: Row>(rows: &[R]) -> String {
+/// The rows below their columns' names. The last column is left out while it is empty,
+/// and on a terminal it is the one that gives way, by `indent` more where the table does not begin at the margin.
+pub fn table<R: Row>(rows: &[R], indent: u16) -> String {
+    let rows: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
+    let last = R::COLUMNS.len() - 1;
+    let columns = if rows.iter().all(|cells| cells[last].is_empty()) { last } else { last + 1 };
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    let is_number = |index: usize| R::COLUMNS[index].ends_with('>');
-    let cell = |(index, text): (usize, String)| {
-        let cell = Cell::new(text.trim_end_matches('>'));
-        if is_number(index) { cell.set_alignment(CellAlignment::Right) } else { cell }
+    table.load_style(presets::NOTHING);
+    let cell = |(index, text): (usize, &str)| {
+        let is_number = R::COLUMNS[index].ends_with('>');
+        let cell = Cell::new(text);
+        if is_number { cell.set_alignment(CellAlignment::Right) } else { cell }
     };
-    table.set_header(R::COLUMNS.iter().map(|name| name.to_string()).enumerate().map(cell).collect::<Vec<_>>());
-    for row in rows {
-        table.add_row(row.cells().into_iter().enumerate().map(cell).collect::<Vec<_>>());
+    let names = R::COLUMNS.iter().map(|name| name.trim_end_matches('>'));
+    table.set_header(names.take(columns).enumerate().map(cell).collect::<Vec<_>>());
+    for cells in &rows {
+        let texts = cells.iter().map(String::as_str);
+        table.add_row(texts.take(columns).enumerate().map(cell).collect::<Vec<_>>());
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 3));
     }
+    match table.width() {
+        Some(width) if columns > last && width >= WIDTH_MIN => {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width - indent);
+            for column in table.column_iter_mut().take(last) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+        _ => {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+    }
     table.trim_fmt()
 }
+
+/// A terminal narrower than this breaks lines by itself: there is nothing to arrange.
+const WIDTH_MIN: u16 = 80;
 
 /// A page of names and values; what is empty is left out.
 pub fn page(lines: &[(&str, String)]) -> String {

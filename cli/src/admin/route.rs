@@ -84,8 +84,8 @@ struct AddArgs {
     #[arg(long, value_name = "REGEX")]
     exclude: Vec<String>,
 
-    /// What is promised
-    #[arg(long, value_enum, default_value = "at-least-once")]
+    /// What is promised: at-least-once means that nothing is lost, and that a crash repeats the last second's records
+    #[arg(long, value_enum, value_name = "PROMISE", default_value = "at-least-once", hide_possible_values = true)]
     delivery: Delivery,
 
     /// Where the partitions begin that are there now: earliest, latest or a time such as 2026-01-31T08:00:00Z. What
@@ -256,7 +256,7 @@ async fn describe(fleet: Fleet, name: &RouteName) -> Result<(), Failure> {
             ("Topics", route.topics.to_string()),
             ("Partitions", route.partitions.to_string()),
         ]);
-        if topic_list.is_empty() { page } else { format!("{page}\n{}", print::table(topic_list)) }
+        if topic_list.is_empty() { page } else { format!("{page}\n{}", print::table(topic_list, 0)) }
     });
     Ok(())
 }

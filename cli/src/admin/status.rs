@@ -77,7 +77,12 @@ impl Status {
     fn page(&self) -> String {
         let known = |text: &Option<String>| units::text(text.as_deref().unwrap_or_default());
         let mut page = if self.led {
-            let partitions: Vec<_> = self.partitions.iter().map(|(state, count)| format!("{count} {state}")).collect();
+            let partitions: Vec<_> = self
+                .partitions
+                .iter()
+                .filter(|(_, count)| **count > 0)
+                .map(|(state, count)| format!("{count} {state}"))
+                .collect();
             print::page(&[
                 ("Fleet", known(&self.fleet)),
                 ("Revision", self.revision.to_string()),
@@ -102,9 +107,12 @@ impl Status {
     }
 }
 
+/// How far the tables are set in.
+const INDENT: u16 = 2;
+
 fn section<R: Row>(page: &mut String, title: &str, rows: &[R], none: &str) {
     page.push_str(&format!("\n{title}\n"));
-    let text = if rows.is_empty() { none.to_owned() } else { print::table(rows) };
+    let text = if rows.is_empty() { none.to_owned() } else { print::table(rows, INDENT) };
     for line in text.lines() {
         page.push_str(&format!("  {line}\n"));
     }

@@ -227,7 +227,7 @@ async fn describe(fleet: Fleet, named: Named) -> Result<(), Failure> {
             ("Lag", units::count(topic.lag)),
             ("Partitions", topic.partitions.to_string()),
         ]);
-        if assignments.is_empty() { page } else { format!("{page}\n{}", print::table(assignments)) }
+        if assignments.is_empty() { page } else { format!("{page}\n{}", print::table(assignments, 0)) }
     });
     Ok(())
 }

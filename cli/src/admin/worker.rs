@@ -140,7 +140,7 @@ async fn describe(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
             ("Memory", units::bytes(worker.rss_bytes)),
             ("Partitions", worker.partitions.to_string()),
         ]);
-        if assignments.is_empty() { page } else { format!("{page}\n{}", print::table(assignments)) }
+        if assignments.is_empty() { page } else { format!("{page}\n{}", print::table(assignments, 0)) }
     });
     Ok(())
 }

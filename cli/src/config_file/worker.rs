@@ -33,7 +33,7 @@ pub struct WorkerFile {
     pub http_listen: Option<SocketAddr>,
     /// Threads that copy, for each route.
     pub lanes: usize,
-    /// What all lanes together may hold.
+    /// What all lanes of a route may hold together.
     pub memory_bytes: usize,
     /// What the user should know all the same.
     pub notes: Vec<String>,

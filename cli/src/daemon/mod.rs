@@ -16,8 +16,9 @@ use crate::output;
 use crate::values::LogFormatArg;
 use signals::Signals;
 
-/// What a controller and a worker log: of libraries only what is wrong.
-const LOG_FILTER: &str = "info,openraft=warn,sled=warn,h2=warn,hyper=warn,tonic=warn,tower=warn,librdkafka=warn";
+/// What a controller and a worker log: of libraries only what is wrong. What openraft takes for an error, such as a vote
+/// that a dead peer does not answer, the controller says itself, once.
+const LOG_FILTER: &str = "info,openraft=off,sled=warn,h2=warn,hyper=warn,tonic=warn,tower=warn,librdkafka=warn";
 
 /// What controllers and workers take alike.
 #[derive(clap::Args, Clone, Debug)]

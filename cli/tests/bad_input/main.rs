@@ -1,49 +1,25 @@
 //! What a user gets for wrong input that needs no broker to be recognised: the right exit code, a text that names key,
-//! value and remedy, and never a panic.
+//! value and remedy, and never a panic or a secret.
 
-use std::fs;
+mod configuration;
+mod fleet;
+mod mirror;
+
 use std::io::Read;
-use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use tempfile::TempDir;
-
-const CONSUMER: &str = "bootstrap.servers=127.0.0.1:1\ngroup.id=g\n";
-const PRODUCER: &str = "bootstrap.servers=127.0.0.1:2\n";
+/// The binary, without what this environment may say of a fleet.
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_replisome"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REPLISOME_")) {
+        command.env_remove(name);
+    }
+    command.args(args).stdin(Stdio::null());
+    command
+}
 
 fn replisome(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_replisome")).args(args).stdin(Stdio::null()).output().expect("runs")
-}
-
-/// Both files, and the flags that name them.
-struct Files {
-    directory: TempDir,
-}
-
-impl Files {
-    fn new(consumer: &str, producer: &str) -> Self {
-        let files = Self { directory: tempfile::tempdir().expect("a directory") };
-        fs::write(files.path("consumer.properties"), consumer).expect("written");
-        fs::write(files.path("producer.properties"), producer).expect("written");
-        files
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn mirror(&self, more: &[&str]) -> Output {
-        let (consumer, producer) = (self.path("consumer.properties"), self.path("producer.properties"));
-        let files = [
-            "--consumer.config",
-            consumer.to_str().expect("text"),
-            "--producer.config",
-            producer.to_str().expect("text"),
-        ];
-        let args: Vec<_> = ["mirror"].iter().chain(&files).chain(more).copied().collect();
-        replisome(&args)
-    }
+    command(args).output().expect("runs")
 }
 
 #[track_caller]
@@ -63,59 +39,16 @@ fn help_version_and_completions_succeed() {
         (vec!["--help"], "mirror"),
         (vec!["--version"], env!("CARGO_PKG_VERSION")),
         (vec!["mirror", "--help"], "--consumer.config"),
+        (vec!["--help"], "docs/reference"),
+        (vec!["route", "add", "--help"], "--source"),
+        (vec!["worker", "run", "--help"], "--config"),
         (vec!["completions", "bash"], "replisome"),
+        (vec!["completions", "bash"], "undrain"),
     ] {
         let output = replisome(&args);
         assert!(output.status.success(), "{args:?}");
         assert!(String::from_utf8_lossy(&output.stdout).contains(text), "{args:?}");
     }
-}
-
-#[test]
-fn a_wrong_command_line_is_usage() {
-    fails(&replisome(&["nonsense"]), 2, &["nonsense"]);
-    fails(&replisome(&["mirror", "--whitelist", "a"]), 2, &["--consumer.config"]);
-    let files = Files::new(CONSUMER, PRODUCER);
-    fails(&files.mirror(&[]), 2, &["--whitelist"]);
-    fails(&files.mirror(&["--whitelist", "a", "--num.streams", "0"]), 2, &["--num.streams", "0"]);
-    fails(&files.mirror(&["--whitelist", "a", "--memory", "96MB"]), 2, &["--memory", "96MB", "MiB"]);
-    fails(&files.mirror(&["--whitelist", "a", "--message.handler", "x.Y"]), 2, &["--message.handler x.Y", "Java"]);
-}
-
-#[test]
-fn a_wrong_expression_is_usage() {
-    let files = Files::new(CONSUMER, PRODUCER);
-    fails(&files.mirror(&["--whitelist", "*"]), 2, &["\"*\"", "'.*'"]);
-    fails(&files.mirror(&["--whitelist", "a("]), 2, &["\"a(\"", "unclosed"]);
-    fails(&files.mirror(&["--include", "(?!b).*"]), 2, &["negative lookahead", "position 1"]);
-}
-
-#[test]
-fn a_wrong_file_is_usage_and_named() {
-    let files = Files::new(CONSUMER, PRODUCER);
-    fs::remove_file(files.path("producer.properties")).expect("removed");
-    fails(&files.mirror(&["--whitelist", "a"]), 2, &["--producer.config", "producer.properties", "can't be read"]);
-    for (consumer, producer, texts) in [
-        ("bootstrap.servers=x:1\n", PRODUCER, ["consumer.properties", "group.id is missing"]),
-        (CONSUMER, "acks=all\n", ["producer.properties", "bootstrap.servers is missing"]),
-        (CONSUMER, "bootstrap.servers=x:1\nlinger=5\n", ["producer.properties", "linger"]),
-        (
-            "bootstrap.servers=x:1\ngroup.id=g\nplugin.library.paths=/tmp/x.so\n",
-            PRODUCER,
-            ["plugin.library.paths", "consumer.properties"],
-        ),
-        ("bootstrap.servers=x:1\ngroup.id=\\u12\n", PRODUCER, ["line 2", "consumer.properties"]),
-    ] {
-        fails(&Files::new(consumer, producer).mirror(&["--whitelist", "a"]), 2, &texts);
-    }
-}
-
-#[test]
-fn a_port_in_use_is_a_failure() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("bound").to_string();
-    let output = Files::new(CONSUMER, PRODUCER).mirror(&["--whitelist", "a", "--http-listen", &address]);
-    fails(&output, 1, &["--http-listen", &address]);
 }
 
 #[test]
@@ -130,4 +63,14 @@ fn a_reader_that_goes_away_causes_no_panic() {
     let mut stderr = String::new();
     child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("read");
     assert!(child.wait().expect("ends").success() && stderr.is_empty(), "{stderr}");
+}
+
+#[test]
+fn run_offers_no_flag_that_would_say_nothing() {
+    for noun in ["worker", "controller"] {
+        let help = replisome(&[noun, "run", "--help"]).stdout;
+        assert!(!String::from_utf8_lossy(&help).contains("--output"), "{noun}");
+        fails(&replisome(&[noun, "run", "-o", "json"]), 2, &[noun, "--output"]);
+        fails(&replisome(&[noun, "run", "--controllers", "127.0.0.1:1"]), 2, &["--controllers"]);
+    }
 }
