@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Snapshot, Up};
+use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Running, Snapshot, Up};
 use common::ids::{Epoch, SessionId, WorkerId};
 use common::net::LeaderLink;
 use tokio::time::{Instant, sleep, timeout};
@@ -221,19 +221,29 @@ async fn a_release_that_no_snapshot_showed_is_confirmed_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_says_that_it_leaves_is_not_waited_for() {
-    let fleet = lead(clusters(&[]), settings()).await;
+async fn a_worker_that_says_that_it_leaves_and_runs_nothing_is_not_waited_for() {
+    let fleet = lead(clusters(&[("a", 1)]), settings()).await;
     let mut link = fleet.dialer.dial().await.unwrap();
     let (worker, session) = (WorkerId::new("w").unwrap(), SessionId::from_number(5));
     let hello = Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into() };
     link.send(Up::Hello(hello)).await.unwrap();
-    next_snapshot(&mut link).await;
+    let applied = loop {
+        let snapshot = next_snapshot(&mut link).await;
+        if !snapshot.grants.is_empty() {
+            break snapshot.version;
+        }
+    };
+    let running = Running { partition: id("a", 0), epoch: Epoch(1), phase: Phase::Copying };
+    link.send(Up::Inventory(Inventory { applied, running: vec![running] })).await.unwrap();
     link.send(Up::Draining).await.unwrap();
-    fleet.until(move |state| state.sessions()[&session].draining).await;
+    fleet.until(|state| matches!(state.slots()[&id("a", 0)].life, Life::Releasing { .. })).await;
+    // It drains and takes no snapshots: the release is never confirmed by its revision.
+    link.send(Up::Inventory(Inventory { applied, running: vec![] })).await.unwrap();
     let left = Instant::now();
     drop(link);
     fleet.until(move |state| !state.sessions().contains_key(&session)).await;
     assert!(left.elapsed() < LeaderConfig::default().reconnect_grace, "{:?}", left.elapsed());
+    assert!(matches!(fleet.handle.state().slots()[&id("a", 0)].life, Life::Unassigned(_)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -206,6 +206,11 @@ impl Board {
         })
     }
 
+    /// Whether a session runs nothing, by its latest inventory.
+    pub fn runs_nothing(&self, session: SessionId) -> bool {
+        self.live().get(&session).is_some_and(|live| live.inventory.running.is_empty())
+    }
+
     /// What runs, by the latest inventories.
     pub fn running(&self) -> BTreeMap<RoutePartition, (SessionId, Running)> {
         let mut latest = BTreeMap::<RoutePartition, (SessionId, Running)>::new();

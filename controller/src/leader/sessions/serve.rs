@@ -95,11 +95,10 @@ async fn listen(
     (None, leaves)
 }
 
-/// Ends the session of a worker that drained and went: nothing is to be waited for.
+/// Ends the session of a worker that drained and went: nothing is to be waited for. It no longer applies snapshots, so
+/// the table may still show what it gave back; that it runs nothing is what counts.
 async fn leave(context: &Context, session: SessionId) -> Option<End> {
-    let owns =
-        context.log.read().slots().values().any(|slot| slot.life.owner().is_some_and(|owner| owner.0 == session));
-    if owns || context.board.is_attached(session) {
+    if !context.board.runs_nothing(session) || context.board.is_attached(session) {
         return None;
     }
     let reason = "it gave everything back and left".to_owned();
