@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::RouteConfig;
 use crate::ids::{
-    ControllerEpoch, Epoch, FleetIncarnation, Revision, RoutePartition, SessionId, TopicId, TopicName, TopicPartition,
+    ControllerEpoch, Epoch, FleetId, FleetIncarnation, Revision, RoutePartition, SessionId, TopicId, TopicName, TopicPartition,
     WorkerId,
 };
 use crate::offsets::{NextOffset, StartPosition};
@@ -57,6 +57,8 @@ pub struct Version {
 pub struct Snapshot {
     /// For whom.
     pub session: SessionId,
+    /// The fleet it belongs to: a worker obeys one, and registers anew with another.
+    pub fleet: FleetId,
     /// How new it is.
     pub version: Version,
     /// The routes its grants speak of.
@@ -198,6 +200,8 @@ pub struct Renewal {
 pub struct Refusal {
     /// What to do about it.
     pub kind: RefusalKind,
+    /// How long the leader keeps a silent session's partitions, and so a worker id that is in use.
+    pub lease: Duration,
     /// For people.
     pub text: String,
 }

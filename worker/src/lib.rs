@@ -74,7 +74,8 @@ pub async fn run<C: Clients>(
         };
         let supervisor = Supervisor::new(engine.clone(), session);
         let shutdown = shutdown.clone();
-        let session = Session { hello, engine: engine.as_ref(), supervisor, tether: &tether, readiness, shutdown };
+        let session =
+            Session { hello, engine: engine.as_ref(), supervisor, tether: &tether, readiness, shutdown, fleet: None };
         let end = tokio::select! {
             end = session.keep(&mut dial) => end?,
             never = metrics::publish(engine.as_ref()) => match never {},

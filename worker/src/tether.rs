@@ -18,6 +18,8 @@ pub struct Tether(Mutex<Tie>);
 
 #[derive(Clone, Copy, Debug)]
 struct Tie {
+    /// Whether nothing is known to have cut the connection since the last renewal.
+    connected: bool,
     renewed: Instant,
     every: Duration,
     lease: Duration,
@@ -26,7 +28,7 @@ struct Tie {
 impl Tether {
     /// A tie that counts as renewed just now.
     pub fn new(now: Instant) -> Self {
-        Self(Mutex::new(Tie { renewed: now, every: HEARTBEAT_EVERY, lease: LEASE }))
+        Self(Mutex::new(Tie { connected: true, renewed: now, every: HEARTBEAT_EVERY, lease: LEASE }))
     }
 
     fn tie(&self) -> Tie {
@@ -36,13 +38,19 @@ impl Tether {
     /// Notes a renewal by something that was sent at `sent`.
     pub fn renew(&self, renewal: &Renewal, sent: Instant) {
         let mut tie = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *tie = Tie { renewed: tie.renewed.max(sent), every: renewal.every, lease: renewal.lease };
+        let renewed = tie.renewed.max(sent);
+        *tie = Tie { connected: true, renewed, every: renewal.every, lease: renewal.lease };
     }
 
-    /// Whether no leader is known to keep the session: nothing was renewed for two heartbeats.
+    /// Notes that the connection is gone.
+    pub fn cut(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).connected = false;
+    }
+
+    /// Whether no leader is known to keep the session: the connection is gone, or nothing was renewed for two heartbeats.
     pub fn is_detached(&self, now: Instant) -> bool {
         let tie = self.tie();
-        now.saturating_duration_since(tie.renewed) > tie.every * 2
+        !tie.connected || now.saturating_duration_since(tie.renewed) > tie.every * 2
     }
 
     /// How often the leader wants to hear from the worker.
@@ -70,5 +78,9 @@ mod tests {
         assert!(tether.is_detached(start + every * 3 + Duration::from_millis(1)));
         tether.renew(&Renewal { heartbeat: 0, every, lease: every * 5 }, start);
         assert!(!tether.is_detached(start + every * 3), "an older renewal takes nothing away");
+        tether.cut();
+        assert!(tether.is_detached(start + every), "at once");
+        tether.renew(&Renewal { heartbeat: 2, every, lease: every * 5 }, start + every);
+        assert!(!tether.is_detached(start + every));
     }
 }

@@ -278,3 +278,27 @@ async fn heartbeats_are_answered_with_their_number() {
     let liveness = fleet.handle.liveness()[&session];
     assert_eq!((liveness.connected, liveness.rss_bytes), (true, 77));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_in_the_table_and_not_on_the_board_gets_a_lease_and_the_other_way_round_ends() {
+    let fleet = lead(clusters(&[("a", 2)]), settings()).await;
+    let worker = fleet.worker(0).await;
+    fleet.until_all_assigned(2).await;
+    // As after proposals whose outcome nobody learned.
+    let (unseen, seen) = (SessionId::from_number(7), worker.session);
+    let register = Command::RegisterSession {
+        session: unseen,
+        worker: WorkerId::new("unseen").unwrap(),
+        address: "nowhere".into(),
+        software: "0".into(),
+        replaces: None,
+    };
+    fleet.handle.propose("test", register).await.unwrap();
+    let expire = Command::ExpireSession { session: seen, reason: "test".into(), moves: Vec::new() };
+    fleet.handle.propose("test", expire).await.unwrap();
+    let began = Instant::now();
+    fleet.until(move |state| !state.sessions().contains_key(&unseen)).await;
+    let lease = LeaderConfig::default().lease;
+    assert!(began.elapsed() >= lease && began.elapsed() < lease * 2, "{:?}", began.elapsed());
+    assert!(worker.refused.lock().unwrap().as_ref().is_some_and(|text| text.contains("not in the table")));
+}

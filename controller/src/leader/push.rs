@@ -46,7 +46,7 @@ fn push(state: &State, context: &Context) {
     for (session, Slice { grants, routes, confirm }) in slices {
         let routes = routes.iter().filter_map(|route| state.route_config(route)).collect();
         let (granted, revision) = (grants.len(), version.revision);
-        if context.board.push(Snapshot { session, version, routes, grants }, confirm) {
+        if context.board.push(Snapshot { session, fleet: state.fleet().clone(), version, routes, grants }, confirm) {
             debug!(%session, %revision, granted, "snapshot pushed");
         }
     }

@@ -89,12 +89,13 @@ fn what_a_leader_says_survives_the_wire() {
     };
     let snapshot = Snapshot {
         session: SessionId::from_number(77),
+        fleet: FleetId::new("f").unwrap(),
         version: version(),
         routes: vec![route],
         grants: grants.to_vec(),
     };
     let renewal = Renewal { heartbeat: 3, every: Duration::from_millis(200), lease: Duration::from_secs(1) };
-    let refusal = |kind| Down::Refused(Refusal { kind, text: "why".into() });
+    let refusal = |kind| Down::Refused(Refusal { kind, lease: Duration::from_secs(5), text: "why".into() });
     for down in [
         Down::Snapshot(Arc::new(snapshot)),
         Down::Renewed(renewal),

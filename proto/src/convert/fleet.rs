@@ -75,8 +75,9 @@ impl From<Down> for v1::LeaderMessage {
             Down::Renewed(Renewal { heartbeat, every, lease }) => {
                 FromLeader::Renewed(v1::Renewed { heartbeat, every_ms: millis(every), lease_ms: millis(lease) })
             }
-            Down::Refused(Refusal { kind, text }) => {
-                FromLeader::Refused(v1::Refused { kind: v1::RefusalKind::from(kind).into(), text })
+            Down::Refused(Refusal { kind, lease, text }) => {
+                let kind = v1::RefusalKind::from(kind).into();
+                FromLeader::Refused(v1::Refused { kind, text, lease_ms: millis(lease) })
             }
         };
         Self { message: Some(message) }
@@ -94,7 +95,11 @@ impl TryFrom<v1::LeaderMessage> for Down {
                 every: Duration::from_millis(renewed.every_ms),
                 lease: Duration::from_millis(renewed.lease_ms),
             }),
-            FromLeader::Refused(refused) => Self::Refused(Refusal { kind: refused.kind().into(), text: refused.text }),
+            FromLeader::Refused(refused) => Self::Refused(Refusal {
+                kind: refused.kind().into(),
+                lease: Duration::from_millis(refused.lease_ms),
+                text: refused.text,
+            }),
         })
     }
 }

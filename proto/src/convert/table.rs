@@ -79,6 +79,7 @@ impl From<&Snapshot> for v1::Snapshot {
     fn from(from: &Snapshot) -> Self {
         Self {
             session: from.session.to_string(),
+            fleet: from.fleet.to_string(),
             version: Some(from.version.into()),
             routes: from.routes.iter().cloned().map(Into::into).collect(),
             grants: from.grants.iter().cloned().map(Into::into).collect(),
@@ -92,6 +93,7 @@ impl TryFrom<v1::Snapshot> for Snapshot {
     fn try_from(from: v1::Snapshot) -> Result<Self, Malformed> {
         Ok(Self {
             session: name("session", &from.session)?,
+            fleet: name("fleet", &from.fleet)?,
             version: from.version.ok_or_else(|| Malformed::missing("version"))?.into(),
             routes: from.routes.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             grants: from.grants.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,

@@ -17,6 +17,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use common::assignment::{Down, Hello, Refusal, RefusalKind, Up};
+use common::ids::FleetId;
 use common::net::{Closed, LeaderLink};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dial::Dial;
 use crate::engine::Engine;
-use crate::session::reported::Reported;
+use crate::session::reported::{Reported, send};
 use crate::supervisor::{RELEASE_TIMEOUT, Supervisor};
 use crate::tether::Tether;
 
@@ -35,6 +36,9 @@ const INVENTORY_EVERY: Duration = Duration::from_secs(30);
 /// How long a worker may take to release everything when it is stopped: a release, and the client's time to give up on a
 /// last store.
 const DRAIN_MAX: Duration = RELEASE_TIMEOUT.saturating_mul(2);
+/// How long a worker that has released everything waits for its leader to take note of it: without that, its partitions
+/// go to others only when it is seen to be gone.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// How long to wait before dialling again, at first; twice as long each time.
 const DIAL_AGAIN_MIN: Duration = Duration::from_millis(50);
 /// The longest such wait.
@@ -80,14 +84,16 @@ pub(crate) struct Session<'a, E> {
     pub readiness: &'a watch::Sender<Option<String>>,
     /// Ends it.
     pub shutdown: CancellationToken,
+    /// The fleet that it belongs to, once a snapshot has told. Controllers that were wiped are another one.
+    pub fleet: Option<FleetId>,
 }
 
 /// Why a connection ended.
 enum Detached {
     /// The other side is gone: dial again.
     Lost,
-    /// Another process with this worker id is connected.
-    InUse(String),
+    /// Another process with this worker id is connected; to be tried again for one lease.
+    InUse { text: String, lease: Duration },
     /// The leader has ended the session.
     Expired(String),
     /// The worker can't go on.
@@ -113,13 +119,17 @@ impl<E: Engine> Session<'_, E> {
                 }
                 Err(Closed) => Err(Detached::Lost),
             };
+            self.tether.cut();
             self.readiness.send_replace(Some("no controller serves this worker".to_owned()));
+            if !matches!(outcome, Err(Detached::InUse { .. })) {
+                in_use_since = None;
+            }
             match outcome {
                 Ok(()) => return Ok(End::Shutdown),
                 Err(Detached::Lost) => {}
-                Err(Detached::InUse(text)) => {
+                Err(Detached::InUse { text, lease }) => {
                     let since = *in_use_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= self.tether.lease() {
+                    if since.elapsed() >= lease {
                         self.drain().await?;
                         return Err(RunError::InUse(text));
                     }
@@ -160,9 +170,9 @@ impl<E: Engine> Session<'_, E> {
 
     /// One connection, from the first message to the last.
     async fn attached(&mut self, link: &mut LeaderLink) -> Result<(), Detached> {
-        let Self { hello, engine, supervisor, tether, readiness, shutdown } = self;
+        let Self { hello, engine, supervisor, tether, readiness, shutdown, fleet } = self;
         let mut reported = Reported::hello(Instant::now());
-        link.send(Up::Hello(hello.clone())).await?;
+        send(link, Up::Hello(hello.clone())).await?;
         reported.inventory(supervisor, link, true).await?;
         let dialled = Instant::now();
         let mut every = tether.every();
@@ -170,17 +180,26 @@ impl<E: Engine> Session<'_, E> {
         let mut progress = ticks(PROGRESS_EVERY);
         let mut inventory = ticks(INVENTORY_EVERY);
         let mut drain_by: Option<Instant> = None;
+        let mut farewell_by: Option<Instant> = None;
         loop {
             if drain_by.is_some() && supervisor.is_idle() {
-                supervisor.reconcile(Instant::now());
-                let _ = reported.progress(supervisor, link).await;
-                let _ = reported.inventory(supervisor, link, false).await;
-                return Ok(());
+                if farewell_by.is_none() {
+                    supervisor.reconcile(Instant::now());
+                    reported.progress(supervisor, link).await?;
+                    reported.inventory(supervisor, link, false).await?;
+                }
+                let farewell_by = *farewell_by.get_or_insert(Instant::now() + FAREWELL_MAX);
+                if supervisor.owes_nothing() || Instant::now() >= farewell_by {
+                    return Ok(());
+                }
             }
             tokio::select! {
                 message = link.receive() => match message? {
-                    Down::Snapshot(_) if drain_by.is_some() => {}
                     Down::Snapshot(snapshot) => {
+                        if *fleet.get_or_insert_with(|| snapshot.fleet.clone()) != snapshot.fleet {
+                            let text = format!("the controllers are those of another fleet, {}", snapshot.fleet);
+                            return Err(Detached::Expired(text));
+                        }
                         supervisor.apply(&snapshot, Instant::now());
                         reported.inventory(supervisor, link, false).await?;
                     }
@@ -216,9 +235,10 @@ impl<E: Engine> Session<'_, E> {
                 _ = inventory.tick() => reported.inventory(supervisor, link, true).await?,
                 () = shutdown.cancelled(), if drain_by.is_none() => {
                     drain_by = Some(Instant::now() + DRAIN_MAX);
-                    link.send(Up::Draining).await?;
+                    send(link, Up::Draining).await?;
                     supervisor.want_nothing(Instant::now());
                 }
+                () = until(farewell_by) => {}
                 () = until(drain_by) => return Err(Detached::Ended(RunError::NotReleased(engine.statuses().len()))),
             }
         }
@@ -240,9 +260,9 @@ impl<E: Engine> Session<'_, E> {
     }
 }
 
-fn refused(Refusal { kind, text }: Refusal) -> Detached {
+fn refused(Refusal { kind, lease, text }: Refusal) -> Detached {
     match kind {
-        RefusalKind::InUse => Detached::InUse(text),
+        RefusalKind::InUse => Detached::InUse { text, lease },
         RefusalKind::SessionEnded => Detached::Expired(text),
         RefusalKind::Fatal => Detached::Ended(RunError::Refused(text)),
     }

@@ -1,17 +1,26 @@
 //! What the leader was told last, so that only what changed goes up.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use common::assignment::{Heartbeat, Inventory, Progress, Renewal, Up};
 use common::ids::RoutePartition;
 use common::net::{Closed, LeaderLink};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::engine::Engine;
 use crate::supervisor::Supervisor;
 
 /// Heartbeats whose answer is awaited. More than a lease's worth means that the leader is gone.
 const AWAITED_MAX: usize = 64;
+
+/// A leader that takes nothing for this long is none: the queue on the way to it is full.
+const SEND_MAX: Duration = Duration::from_secs(2);
+
+/// Sends a message, or gives the connection up.
+pub(super) async fn send(link: &LeaderLink, message: Up) -> Result<(), Closed> {
+    timeout(SEND_MAX, link.send(message)).await.unwrap_or(Err(Closed))
+}
 
 /// What was sent over one connection.
 pub(super) struct Reported {
@@ -38,7 +47,7 @@ impl Reported {
         let inventory = supervisor.inventory();
         if due || self.inventory.as_ref() != Some(&inventory) {
             self.inventory = Some(inventory.clone());
-            link.send(Up::Inventory(inventory)).await?;
+            send(link, Up::Inventory(inventory)).await?;
         }
         Ok(())
     }
@@ -58,7 +67,7 @@ impl Reported {
             return Ok(());
         }
         self.progress.extend(changed.iter().map(|progress| (progress.partition.clone(), progress.clone())));
-        link.send(Up::Progress(changed)).await
+        send(link, Up::Progress(changed)).await
     }
 
     /// Sends a heartbeat.
@@ -68,7 +77,7 @@ impl Reported {
         if self.awaited.len() > AWAITED_MAX {
             self.awaited.pop_front();
         }
-        link.send(Up::Heartbeat(Heartbeat { number: self.heartbeat, rss_bytes: rss_bytes() })).await
+        send(link, Up::Heartbeat(Heartbeat { number: self.heartbeat, rss_bytes: rss_bytes() })).await
     }
 
     /// When that was sent which a renewal answers.

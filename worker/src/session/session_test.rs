@@ -82,6 +82,10 @@ fn partition(number: u32) -> RoutePartition {
 }
 
 fn snapshot(revision: u64, session: SessionId, grants: &[(u32, u64)]) -> Down {
+    snapshot_of("f", revision, session, grants)
+}
+
+fn snapshot_of(fleet: &str, revision: u64, session: SessionId, grants: &[(u32, u64)]) -> Down {
     let cluster =
         |name| ClusterConfig { name: ClusterName::new(name).expect("legal"), properties: ClientProperties::default() };
     let route = RouteConfig {
@@ -108,6 +112,7 @@ fn snapshot(revision: u64, session: SessionId, grants: &[(u32, u64)]) -> Down {
     let version = Version { incarnation, controller_epoch: ControllerEpoch(1), revision: Revision(revision) };
     Down::Snapshot(Arc::new(Snapshot {
         session,
+        fleet: FleetId::new(fleet).expect("legal"),
         version,
         routes: vec![route],
         grants: grants.iter().map(grant).collect(),
@@ -140,7 +145,9 @@ fn rig(engine: Books) -> Rig {
     let session = tokio::spawn(async move {
         let supervisor = Supervisor::new(for_session.clone(), SESSION);
         let (engine, tether, readiness) = (for_session.as_ref(), its_tether.as_ref(), &its_readiness);
-        Session { hello, engine, supervisor, tether, readiness, shutdown: stop }.keep(&mut Leader(sender)).await
+        Session { hello, engine, supervisor, tether, readiness, shutdown: stop, fleet: None }
+            .keep(&mut Leader(sender))
+            .await
     });
     Rig { engine, links, shutdown, readiness, tether, session }
 }
@@ -258,7 +265,7 @@ async fn end_by(kind: RefusalKind) -> Result<End, RunError> {
     let mut link = rig.links.recv().await.expect("dialled");
     link.send(snapshot(5, SESSION, &[(0, 1)]));
     runs(&mut link, &[(0, 1)]).await;
-    link.send(Down::Refused(Refusal { kind, text: "why".to_owned() }));
+    link.send(Down::Refused(Refusal { kind, lease: Duration::from_secs(5), text: "why".to_owned() }));
     let ended = rig.session.await.expect("no panic");
     assert!(rig.engine.statuses().is_empty());
     ended
@@ -270,7 +277,11 @@ async fn a_worker_whose_id_is_in_use_tries_for_a_lease_and_gives_up() {
     let began = Instant::now();
     let refuse = async {
         while let Some(link) = rig.links.recv().await {
-            link.send(Down::Refused(Refusal { kind: RefusalKind::InUse, text: "used by x".to_owned() }));
+            link.send(Down::Refused(Refusal {
+                kind: RefusalKind::InUse,
+                lease: Duration::from_secs(5),
+                text: "used by x".to_owned(),
+            }));
         }
     };
     refuse.await;
@@ -312,4 +323,34 @@ async fn a_slow_release_is_waited_for_with_heartbeats_and_then_told_as_unfinishe
     }
     assert!(heartbeats >= 15, "{heartbeats} heartbeats in {DRAIN_MAX:?}");
     assert_eq!(rig.session.await.expect("no panic"), Err(RunError::NotReleased(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_leaves_once_its_leader_took_note_of_what_it_released() {
+    let mut rig = rig(Books::default());
+    let mut link = rig.links.recv().await.expect("dialled");
+    link.send(snapshot(5, SESSION, &[(0, 1)]));
+    runs(&mut link, &[(0, 1)]).await;
+    rig.shutdown.cancel();
+    runs(&mut link, &[]).await;
+    assert!(!rig.session.is_finished());
+    let told = Instant::now();
+    link.send(snapshot(6, SESSION, &[]));
+    let inventory = runs(&mut link, &[]).await;
+    assert_eq!(inventory.applied.revision, Revision(6), "so that the release is confirmed");
+    assert_eq!(rig.session.await.expect("no panic"), Ok(End::Shutdown));
+    assert!(told.elapsed() < FAREWELL_MAX / 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn controllers_of_another_fleet_end_the_session() {
+    let mut rig = rig(Books::default());
+    let mut link = rig.links.recv().await.expect("dialled");
+    link.send(snapshot(57, SESSION, &[(0, 1)]));
+    runs(&mut link, &[(0, 1)]).await;
+    drop(link);
+    let link = rig.links.recv().await.expect("dialled again");
+    link.send(snapshot_of("wiped", 3, SESSION, &[(0, 1)]));
+    assert_eq!(rig.session.await.expect("no panic"), Ok(End::Expired));
+    assert!(rig.engine.statuses().is_empty());
 }

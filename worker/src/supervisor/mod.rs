@@ -29,6 +29,10 @@ pub struct Supervisor<E> {
     applied: Version,
     routes: BTreeMap<RouteName, RouteConfig>,
     wanted: BTreeMap<RoutePartition, Grant>,
+    /// How many grants the applied snapshot has, wanted or not.
+    granted: usize,
+    /// Whether everything is being given back.
+    leaving: bool,
     /// Wanted, but the engine can't start them, and why.
     failed: BTreeMap<RoutePartition, Running>,
 }
@@ -42,6 +46,8 @@ impl<E: Engine> Supervisor<E> {
             applied: Version::default(),
             routes: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            granted: 0,
+            leaving: false,
             failed: BTreeMap::new(),
         }
     }
@@ -54,12 +60,16 @@ impl<E: Engine> Supervisor<E> {
         }
         self.applied = snapshot.version;
         self.routes = snapshot.routes.iter().map(|route| (route.name.clone(), route.clone())).collect();
-        self.wanted = snapshot.grants.iter().map(|grant| (grant.partition.clone(), grant.clone())).collect();
+        self.granted = snapshot.grants.len();
+        let grants = snapshot.grants.iter().filter(|_| !self.leaving);
+        self.wanted = grants.map(|grant| (grant.partition.clone(), grant.clone())).collect();
         self.reconcile(now);
     }
 
-    /// Wants nothing any more: everything is released.
+    /// Wants nothing any more, whatever snapshots say: everything is given back. They are still applied, so that the leader
+    /// sees its releases confirmed.
     pub fn want_nothing(&mut self, now: Instant) {
+        self.leaving = true;
         self.wanted.clear();
         self.reconcile(now);
     }
@@ -83,12 +93,12 @@ impl<E: Engine> Supervisor<E> {
         for (partition, _) in plan.stops {
             self.engine.stop(&partition, now + RELEASE_TIMEOUT);
         }
-        self.failed.clear();
+        let known_failures = std::mem::take(&mut self.failed);
         // One failure of a route's clients is enough to know.
         let mut broken: BTreeMap<RouteName, String> = BTreeMap::new();
         for grant in plan.starts {
             let known = broken.get(&grant.partition.route).cloned();
-            if let Some(text) = self.start(&grant, known) {
+            if let Some(text) = self.start(&grant, known, &known_failures) {
                 broken.insert(grant.partition.route.clone(), text);
             }
         }
@@ -112,13 +122,24 @@ impl<E: Engine> Supervisor<E> {
         self.engine.statuses().into_iter().filter_map(|status| status.progress).collect()
     }
 
+    /// Whether the leader has taken back everything it had granted.
+    pub fn owes_nothing(&self) -> bool {
+        self.granted == 0
+    }
+
     /// Whether nothing can be written by this process any more.
     pub fn is_idle(&self) -> bool {
         self.engine.statuses().is_empty()
     }
 
-    /// Starts a partition. Returns why it can't; `known` is why its route can't, if that is known.
-    fn start(&mut self, grant: &Grant, known: Option<String>) -> Option<String> {
+    /// Starts a partition. Returns why it can't; `known` is why its route can't, if that is known, and
+    /// what failed in the same way before was said then.
+    fn start(
+        &mut self,
+        grant: &Grant,
+        known: Option<String>,
+        before: &BTreeMap<RoutePartition, Running>,
+    ) -> Option<String> {
         let (partition, epoch) = (grant.partition.clone(), grant.epoch);
         let outcome = match (known, self.routes.get(&partition.route)) {
             (Some(text), _) => Err(text),
@@ -126,9 +147,12 @@ impl<E: Engine> Supervisor<E> {
             (None, None) => Err("the snapshot does not describe its route".to_owned()),
         };
         let text = outcome.err()?;
-        say!(error, partition, epoch, error = text, "partition can't be started, trying again");
         let phase = Phase::Held(Reason::Waiting { text: text.clone() });
-        self.failed.insert(partition.clone(), Running { partition, epoch, phase });
+        let failed = Running { partition: partition.clone(), epoch, phase };
+        if before.get(&partition) != Some(&failed) {
+            say!(error, partition, epoch, error = text, "partition can't be started, trying again");
+        }
+        self.failed.insert(partition, failed);
         Some(text)
     }
 }

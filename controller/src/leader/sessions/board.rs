@@ -1,7 +1,7 @@
 //! What a leader knows of its workers and never replicates: who is connected, who was heard when, what they run, how
 //! far they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -152,7 +152,8 @@ impl Board {
     pub fn remove(&self, session: SessionId, why: &str) {
         let link = self.live().remove(&session).and_then(|live| live.link);
         if let Some(link) = link {
-            link.down.send(Down::Refused(Refusal { kind: RefusalKind::SessionEnded, text: why.to_owned() }));
+            let (kind, lease) = (RefusalKind::SessionEnded, Duration::ZERO);
+            link.down.send(Down::Refused(Refusal { kind, lease, text: why.to_owned() }));
         }
         self.announce();
     }
@@ -191,6 +192,22 @@ impl Board {
         let overdue =
             |(session, live): (&SessionId, &Live)| (live.deadline <= now).then_some((*session, live.link.is_some()));
         self.live().iter().filter_map(overdue).collect()
+    }
+
+    /// Whether a session's deadline has passed.
+    pub fn is_overdue(&self, session: SessionId, now: Instant) -> bool {
+        self.live().get(&session).is_some_and(|live| live.deadline <= now)
+    }
+
+    /// Makes this the board of exactly these sessions: the table's. A proposal of unknown outcome may have registered or
+    /// ended one behind the board's back. Returns those that are not in the table any more.
+    pub fn align<'a>(&self, sessions: impl Iterator<Item = &'a SessionId>, deadline: Instant) -> Vec<SessionId> {
+        let sessions: BTreeSet<SessionId> = sessions.copied().collect();
+        let mut all = self.live();
+        for session in &sessions {
+            all.entry(*session).or_insert_with(|| Live::until(deadline));
+        }
+        all.keys().filter(|session| !sessions.contains(session)).copied().collect()
     }
 
     /// Puts all deadlines off.

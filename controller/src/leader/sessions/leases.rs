@@ -29,6 +29,10 @@ pub(crate) async fn watch(context: Context) -> Option<End> {
             warn!(late_ms = late.as_millis(), "the leader was held up; all leases are extended by as much");
             context.board.extend(late);
         }
+        let ended = context.board.align(context.log.read().sessions().keys(), now + context.config.lease);
+        for session in ended {
+            context.board.remove(session, "its session is not in the table");
+        }
         let overdue = context.board.overdue(now);
         if !overdue.is_empty()
             && let Err(end) = expire(&context, overdue).await
@@ -42,6 +46,10 @@ pub(crate) async fn watch(context: Context) -> Option<End> {
 async fn expire(context: &Context, overdue: Vec<(SessionId, bool)>) -> Result<(), End> {
     let lost: BTreeSet<SessionId> = overdue.iter().map(|(session, _)| *session).collect();
     for (session, is_attached) in overdue {
+        // It may have come back while the proposals before it were waited for.
+        if !context.board.is_overdue(session, Instant::now()) {
+            continue;
+        }
         let reason = if is_attached { "its lease ran out" } else { "its stream broke and did not come back" };
         let moves = moves_of(&context.log.read(), session, &lost);
         if let Some(moves) = moves {

@@ -32,7 +32,7 @@ async fn serve(context: Context, link: WorkerLink) -> Option<End> {
     let hello = match timeout(context.config.lease, up.recv()).await {
         Ok(Some(Up::Hello(hello))) => hello,
         Ok(Some(_)) => {
-            down.send(refused(RefusalKind::Fatal, "the first message must be a hello"));
+            down.send(refused(&context, RefusalKind::Fatal, "the first message must be a hello"));
             return None;
         }
         Ok(None) | Err(_) => return None,
@@ -47,7 +47,7 @@ async fn serve(context: Context, link: WorkerLink) -> Option<End> {
         }
         Err(Unregistered::Refused(kind, text)) => {
             warn!(%worker, %session, why = text, "worker refused");
-            down.send(refused(kind, text));
+            down.send(refused(&context, kind, text));
             return None;
         }
     }
@@ -61,8 +61,8 @@ async fn serve(context: Context, link: WorkerLink) -> Option<End> {
     if end.is_none() && leaves { leave(&context, session).await } else { end }
 }
 
-fn refused(kind: RefusalKind, text: impl Into<String>) -> Down {
-    Down::Refused(Refusal { kind, text: text.into() })
+fn refused(context: &Context, kind: RefusalKind, text: impl Into<String>) -> Down {
+    Down::Refused(Refusal { kind, lease: context.config.lease, text: text.into() })
 }
 
 /// Takes messages until the connection ends or is no longer the session's. Returns whether the worker said that it is
@@ -103,7 +103,9 @@ async fn leave(context: &Context, session: SessionId) -> Option<End> {
     }
     let reason = "it gave everything back and left".to_owned();
     match context.propose_or_log(Command::ExpireSession { session, reason: reason.clone(), moves: Vec::new() }).await {
-        Ok(_) => context.board.remove(session, &reason),
+        Ok(Some(_)) => context.board.remove(session, &reason),
+        // It is found overdue after its grace.
+        Ok(None) => {}
         Err(end) => return Some(end),
     }
     None
