@@ -51,8 +51,8 @@ struct CommandLine {
 enum Verb {
     /// Copy topics as MirrorMaker 1 does: same flags, same files, same consumer group; one process
     Mirror(Box<mirror::MirrorArgs>),
-    /// Show it in under a minute on embedded brokers: a mirror is killed half-way, continued, and checked
-    Demo,
+    /// Show it in under a minute on embedded brokers: a fleet copies, a worker and the leader are killed, all is checked
+    Demo(demo::DemoArgs),
     /// The fleet on one page: controllers, workers, routes, lag, what is wrong and what to do about it
     Status(admin::StatusCommand),
     Cluster(admin::ClusterCommand),
@@ -70,7 +70,9 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let line = match command().try_get_matches().and_then(|matches| CommandLine::from_arg_matches(&matches)) {
+    let words = admin::behind_the_noun(std::env::args_os());
+    let matches = command().try_get_matches_from(words);
+    let line = match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
         Ok(line) => line,
         Err(error) => {
             // Help and version end here too, with code 0. A closed pipe is no failure.
@@ -80,7 +82,7 @@ fn main() -> ExitCode {
     };
     let outcome = match line.verb {
         Verb::Mirror(args) => mirror::run(&args),
-        Verb::Demo => demo::run(),
+        Verb::Demo(args) => demo::run(&args),
         Verb::Status(status) => status.run(),
         Verb::Cluster(cluster) => cluster.run(),
         Verb::Route(route) => route.run(),

@@ -10,6 +10,11 @@ pub fn result(line: impl fmt::Display) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
+/// Writes a line of a stream of results to stdout; false once nobody reads it any more.
+pub fn streamed(line: impl fmt::Display) -> bool {
+    writeln!(io::stdout().lock(), "{line}").is_ok()
+}
+
 /// Writes a note to stderr.
 pub fn note(line: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");

@@ -66,7 +66,7 @@ impl ClusterCommand {
 
 /// A cluster as scripts read it.
 #[derive(Serialize)]
-struct ClusterRow {
+pub struct ClusterRow {
     name: String,
     bootstrap: String,
     reachable: bool,

@@ -49,7 +49,7 @@ impl EventCommand {
 
 /// An event as scripts read it.
 #[derive(Serialize)]
-struct EventRow {
+pub struct EventRow {
     revision: u64,
     time: String,
     kind: String,
@@ -83,7 +83,7 @@ impl Row for EventRow {
     fn cells(&self) -> Vec<String> {
         vec![
             self.revision.to_string(),
-            self.time.clone(),
+            self.second(),
             self.kind.clone(),
             self.place(),
             units::text(&self.actor),
@@ -100,9 +100,15 @@ impl EventRow {
         units::text(&parts.join("/"))
     }
 
+    /// The time, as exactly as a person wants it.
+    fn second(&self) -> String {
+        self.time.split_once('.').map_or_else(|| self.time.clone(), |(second, _)| format!("{second}Z"))
+    }
+
     /// As it comes, without knowing how wide the next ones are.
     fn line(&self) -> String {
-        let Self { revision, time, kind, actor, text, .. } = self;
+        let Self { revision, kind, actor, text, .. } = self;
+        let time = self.second();
         format!("{revision:>8}   {time}   {kind:<8}   {:<30}   {:<20}   {text}", self.place(), units::text(actor))
     }
 }
@@ -111,7 +117,11 @@ async fn list(fleet: Fleet, after: u64) -> Result<(), Failure> {
     let mut cursor = Cursor::after(after);
     let mut rows = Vec::new();
     let mut breaks = 0;
-    while let Read::Broken(failure) = cursor.read(&fleet, false, |row| rows.push(row)).await? {
+    let mut keep = |row| {
+        rows.push(row);
+        true
+    };
+    while let Read::Broken(failure) = cursor.read(&fleet, false, &mut keep).await? {
         breaks += 1;
         if breaks > BREAKS_MAX {
             return Err(failure);
@@ -123,16 +133,21 @@ async fn list(fleet: Fleet, after: u64) -> Result<(), Failure> {
 
 async fn follow(fleet: Fleet, after: u64) -> Result<(), Failure> {
     let mut cursor = Cursor::after(after);
-    let mut began = false;
+    let (mut began, mut waits) = (false, false);
     loop {
-        let take = |row: EventRow| match fleet.format {
-            Format::Json => output::result(serde_json::to_string(&row).expect("rows are plain data")),
-            Format::Table => output::result(row.line()),
+        let is_read = |row: EventRow| match fleet.format {
+            Format::Json => output::streamed(serde_json::to_string(&row).expect("rows are plain data")),
+            Format::Table => output::streamed(row.line()),
         };
-        match cursor.read(&fleet, true, take).await {
-            Ok(_) => began = true,
+        match cursor.read(&fleet, true, is_read).await {
+            Ok(Read::Enough) => return Ok(()),
+            Ok(Read::Whole | Read::Broken(_)) => (began, waits) = (true, false),
             // Without a leader nothing is missed: whoever follows wants to see what it does when there is one again.
-            Err(failure) if began && failure.exit == Exit::NoController => output::note(format!("waiting: {failure}")),
+            Err(failure) if began && failure.exit == Exit::NoController => {
+                if !std::mem::replace(&mut waits, true) {
+                    output::note(format!("waiting for a leader: {failure}"));
+                }
+            }
             Err(failure) => return Err(failure),
         }
         sleep(PAUSE).await;
@@ -150,6 +165,8 @@ enum Read {
     Whole,
     /// With the connection, or with the leadership.
     Broken(Failure),
+    /// With whom it is for.
+    Enough,
 }
 
 /// How far the events were read. A revision can have several, and a stream can break between them.
@@ -167,8 +184,13 @@ impl Cursor {
         Self { revision, seen: ALL }
     }
 
-    /// Reads one stream to its end.
-    async fn read(&mut self, fleet: &Fleet, follow: bool, mut take: impl FnMut(EventRow)) -> Result<Read, Failure> {
+    /// Reads one stream to its end, as long as `take` says that it is wanted.
+    async fn read(
+        &mut self,
+        fleet: &Fleet,
+        follow: bool,
+        mut take: impl FnMut(EventRow) -> bool,
+    ) -> Result<Read, Failure> {
         let (after_revision, mut skip) =
             if self.seen == ALL { (self.revision, 0) } else { (self.revision.saturating_sub(1), self.seen) };
         let request = ListEventsRequest { follow, after_revision };
@@ -180,7 +202,9 @@ impl Cursor {
                 Ok(Some(event)) => {
                     self.seen = if event.revision == self.revision && self.seen != ALL { self.seen + 1 } else { 1 };
                     self.revision = event.revision;
-                    take(event.into());
+                    if !take(event.into()) {
+                        return Ok(Read::Enough);
+                    }
                 }
                 Ok(None) => return Ok(Read::Whole),
                 Err(status) => {

@@ -1,107 +1,80 @@
-//! Two embedded clusters, with the article's topic on both: filled on the source, empty on the target.
+//! Two embedded clusters with the same empty topics on both.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use kafka::librdkafka::mock::{EmbeddedCluster, PlainReader, PlainRecord};
+use common::ids::{Partition, TopicName, TopicPartition};
+use kafka::librdkafka::mock::{EmbeddedCluster, PlainReader, PlainWriter};
 
 use crate::failure::Failure;
 
-/// The topic.
-pub const TOPIC: &str = "test";
-/// Its partitions.
-pub const PARTITIONS: u32 = 4;
-/// Records in all. An embedded broker keeps 5 MiB a partition, repeated records included.
-pub const RECORDS: u64 = 150_000;
-/// Bytes of each record's value.
-pub const RECORD_BYTES: usize = 100;
-/// The consumer group of the mirror.
-pub const GROUP: &str = "demo";
+/// The source cluster's name in the fleet.
+pub const SOURCE: &str = "west";
+/// The target cluster's name in the fleet.
+pub const TARGET: &str = "east";
+/// The route between them.
+pub const ROUTE: &str = "west-east";
 
-/// Records of one batch on the source. An embedded broker serves one batch of a partition at a time, so that the size of
-/// a batch and the delay of an answer set the pace: slow enough to be killed half-way, fast enough to be watched.
-const BATCH_RECORDS: u32 = 50;
-const ANSWER_DELAY: Duration = Duration::from_millis(5);
+/// The topics that the route copies by its filter, with their partitions …
+pub const FILTERED: [(&str, u32); 2] = [("orders", 12), ("payments", 6)];
+/// … and the one that is added by name.
+pub const ADDED: (&str, u32) = ("clicks", 6);
 
-/// Both clusters.
+/// Both clusters. They stay on the thread that built them.
 pub struct Scene {
-    /// Where the records are.
-    pub source: EmbeddedCluster,
-    /// Where they shall be.
-    pub target: EmbeddedCluster,
-    /// Reads the source, and the offsets the mirror stores there.
-    pub source_reader: PlainReader,
-    /// Reads the target.
-    pub target_reader: PlainReader,
+    source: EmbeddedCluster,
+    target: EmbeddedCluster,
 }
 
 impl Scene {
-    /// Starts both clusters and fills the source.
+    /// Starts both clusters and creates all topics on both: these brokers let no client create one.
     pub fn build() -> Result<Self, Failure> {
-        let (source, target) = (EmbeddedCluster::start()?, EmbeddedCluster::start()?);
-        for cluster in [&source, &target] {
-            cluster.create_topic(TOPIC, PARTITIONS)?;
+        let scene = Self { source: EmbeddedCluster::start()?, target: EmbeddedCluster::start()? };
+        for (topic, partitions) in topics() {
+            scene.source.create_topic(&topic_name(topic), partitions)?;
+            scene.target.create_topic(&topic_name(topic), partitions)?;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let first_ms = i64::try_from(now.as_millis()).unwrap_or(0) - i64::try_from(RECORDS).unwrap_or(0);
-        let mut random = 0x9E37_79B9_7F4A_7C15_u64;
-        source.fill(TOPIC, RECORDS, BATCH_RECORDS, |index, send| {
-            let key = format!("key-{index}");
-            let value = value(index, &mut random);
-            let partition = u32::try_from(index % u64::from(PARTITIONS)).unwrap_or(0);
-            let timestamp_ms = first_ms + i64::try_from(index).unwrap_or(0);
-            send(PlainRecord { partition, timestamp_ms, key: key.as_bytes(), value: &value })
-        })?;
-        let (source_reader, target_reader) = (source.reader(GROUP)?, target.reader(GROUP)?);
-        let scene = Self { source, target, source_reader, target_reader };
-        let filled: u64 = counts(&scene.source_reader)?.iter().sum();
-        if filled != RECORDS {
-            return Err(Failure::failed(format!("the embedded source took {filled} of {RECORDS} records")));
-        }
-        scene.source.delay_answers(ANSWER_DELAY)?;
         Ok(scene)
     }
 
-    /// Records of each partition at the target.
-    pub fn copied(&self) -> Result<Vec<u64>, Failure> {
-        counts(&self.target_reader)
+    /// Each cluster's name in the fleet and where it listens.
+    pub fn addresses(&self) -> [(&'static str, String); 2] {
+        [(SOURCE, self.source.bootstrap_servers()), (TARGET, self.target.bootstrap_servers())]
     }
 
-    /// The offset that the mirror stored for each partition; 0 for none.
-    pub fn stored(&self) -> Result<Vec<u64>, Failure> {
-        (0..PARTITIONS)
-            .map(|partition| {
-                let stored = self.source_reader.stored_offset(TOPIC, partition)?;
-                Ok(stored.and_then(|offset| u64::try_from(offset).ok()).unwrap_or(0))
-            })
-            .collect()
+    /// A writer to the source, which gathers records for `linger`.
+    pub fn writer(&self, linger: Duration) -> Result<PlainWriter, Failure> {
+        Ok(self.source.writer(linger)?)
+    }
+
+    /// A reader of the whole source.
+    pub fn source_reader(&self) -> Result<PlainReader, Failure> {
+        Ok(self.source.reader(&partitions())?)
+    }
+
+    /// A reader of the whole target.
+    pub fn target_reader(&self) -> Result<PlainReader, Failure> {
+        Ok(self.target.reader(&partitions())?)
     }
 }
 
-/// Records of each partition, of a cluster that deletes nothing.
-fn counts(reader: &PlainReader) -> Result<Vec<u64>, Failure> {
-    (0..PARTITIONS)
-        .map(|partition| {
-            let (start, end) = reader.ends(TOPIC, partition)?;
-            if start > 0 {
-                let text = format!("an embedded broker dropped {start} records of {TOPIC}/{partition}: too many came");
-                return Err(Failure::failed(text));
-            }
-            Ok(u64::try_from(end).unwrap_or(0))
-        })
-        .collect()
+/// All topics with their partitions.
+pub fn topics() -> impl Iterator<Item = (&'static str, u32)> {
+    FILTERED.into_iter().chain([ADDED])
 }
 
-/// A value that no other record has: its number, then noise.
-fn value(index: u64, random: &mut u64) -> Vec<u8> {
-    let mut value = format!("record {index} ").into_bytes();
-    while value.len() < RECORD_BYTES {
-        // xorshift: noise enough that compression does not shrink a record to nothing
-        *random ^= *random << 13;
-        *random ^= *random >> 7;
-        *random ^= *random << 17;
-        value.push(b' ' + u8::try_from(*random % 95).unwrap_or(0));
-    }
-    value
+/// All partitions of all topics.
+pub fn partitions() -> Vec<TopicPartition> {
+    topics().flat_map(|(topic, count)| partitions_of(topic, count)).collect()
+}
+
+/// The partitions of one topic.
+pub fn partitions_of(topic: &str, count: u32) -> impl Iterator<Item = TopicPartition> {
+    let topic = topic_name(topic);
+    (0..count).map(move |partition| TopicPartition::new(topic.clone(), Partition(partition)))
+}
+
+fn topic_name(topic: &str) -> TopicName {
+    TopicName::new(topic).expect("the demo's topics have legal names")
 }
 
 impl From<kafka::error::Error> for Failure {

@@ -1,125 +1,154 @@
-//! What the demo does, in order, and how it is told.
+//! What the demo does, in order.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use common::ids::TopicPartition;
+use tokio::time::{Instant, sleep, sleep_until};
 
-use super::mirror_child::{COMMIT_INTERVAL, Files, MirrorChild};
-use super::scene::{PARTITIONS, RECORD_BYTES, RECORDS, Scene, TOPIC};
-use super::tell;
-use super::verdict::Verdict;
+use super::audit::{Audit, audit};
+use super::fleet::{CONTROLLERS, WORKERS, controller_name, worker_name};
+use super::producer::RECORDS_PER_SECOND;
+use super::scene::{self, ADDED, FILTERED, ROUTE, SOURCE, TARGET};
+use super::stage::Stage;
+use super::verdict::{Found, LeaderKilled, Owners, Silences, WorkerKilled};
 use crate::failure::Failure;
-use crate::output::{self, LiveLine, grouped};
+use crate::output::grouped;
 
-/// How long a mirror may take for its part.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long nothing happens before anything is killed: what a silence is compared with.
+const CALM: Duration = Duration::from_secs(5);
+/// How long what was added is shown before the next thing happens.
+const SHOWN: Duration = Duration::from_secs(4);
+/// How long is watched what a kill does. Longer than a lease (5 s): what the dead leader had promised is over.
+const WATCHED: Duration = Duration::from_secs(10);
+/// A partition lags by less while it is copied as fast as it is written: half a second's records.
+const LAG_MAX: u64 = RECORDS_PER_SECOND as u64 / 2;
 
-/// How often it is looked at the target.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Plays it and says what was found.
+pub async fn play(stage: &Stage) -> Result<Found, Failure> {
+    begin_fleet(stage).await?;
+    add_route(stage).await?;
+    add_topic(stage).await?;
+    let calm = be_calm(stage).await?;
+    let worker = kill_worker(stage).await?;
+    let leader = kill_leader(stage).await?;
+    let (audit, produced) = drain(stage).await?;
+    Ok(Found { audit, produced, calm, worker, leader })
+}
 
-/// Plays it.
-pub async fn play() -> Result<(), Failure> {
-    let started = Instant::now();
-    let all = grouped(RECORDS);
-    tell("replisome demo", ": two Kafka clusters inside this process, a mirror between them, and a kill -9");
-    output::result("");
-
-    let scene = Scene::build()?;
-    let files = Files::write(&scene)?;
-    let (source, target) = (scene.source.bootstrap_servers(), scene.target.bootstrap_servers());
-    let what = format!("  topic {TOPIC}: {PARTITIONS} partitions, {all} records of {RECORD_BYTES} bytes on {source}");
-    tell("1 source  ", &what);
-    tell("2 target  ", &format!("  the same topic, empty, on {target}"));
-    output::result(
-        "            (a mirror makes missing topics with the source's partition count; these small brokers let no client\n\
-         \x20            make one, so the demo did. MirrorMaker 1 leaves the count to the broker, whose own default is 1)",
-    );
-
-    let mut first = MirrorChild::start(&files)?;
-    tell("3 mirror  ", &format!("  replisome mirror --whitelist {TOPIC} …, process {}", first.id()));
-    watch(&scene, &files, &mut first, RECORDS / 2).await?;
-    let first_id = first.id();
-    first.kill()?;
-    let (copied, stored) = settled(&scene).await?;
-    let (copied_sum, stored_sum) = (copied.iter().sum(), stored.iter().sum());
-    tell(
-        "4 kill -9 ",
-        &format!(
-            "  process {first_id} is gone; {} of {all} records were copied, stored offsets say {}",
-            grouped(copied_sum),
-            grouped(stored_sum)
-        ),
-    );
-
-    let mut second = MirrorChild::start(&files)?;
-    tell("5 again   ", &format!("  the same command, process {}, until the end", second.id()));
-    watch(&scene, &files, &mut second, u64::MAX).await?;
-
-    scene.source.delay_answers(Duration::ZERO)?;
-    tell("6 check   ", "  both clusters read by a plain Kafka consumer that knows nothing of the mirror");
-    let at_most = copied.iter().zip(&stored).map(|(copied, stored)| copied.saturating_sub(*stored)).collect();
-    let verdict = Verdict::find(&scene, at_most)?;
-    output::result("");
-    for line in verdict.table() {
-        output::result(line);
-    }
-    output::result("");
-    let interval = COMMIT_INTERVAL.as_millis();
-    verdict.judge(interval)?;
-    tell(
-        "true",
-        &format!(
-            ": every record is at the target, unchanged and in order; {} came twice, all of them copied before the kill\n      \
-             but not yet stored (offsets are stored every {interval} ms; {:.1} s in all)",
-            grouped(verdict.repeated()),
-            started.elapsed().as_secs_f64()
-        ),
-    );
+async fn begin_fleet(stage: &Stage) -> Result<(), Failure> {
+    stage.begin(format!("{CONTROLLERS} controllers and {WORKERS} workers, as processes of their own"));
+    let leader = stage.until("electing a leader", async || leader(stage).await).await?;
+    let live = async || (stage.fleet.live_workers().await.ok()? as u64 == WORKERS).then_some(());
+    stage.until("registering all workers", live).await?;
+    stage.done(format!("{CONTROLLERS} controllers, {leader} leads; {WORKERS} workers, none has anything to do"));
     Ok(())
 }
 
-/// Waits until the target holds `records`, or, if that never comes, until the mirror ended well.
-async fn watch(scene: &Scene, files: &Files, mirror: &mut MirrorChild, records: u64) -> Result<(), Failure> {
-    let mut live = output::stderr_is_terminal().then(LiveLine::default);
-    let waiting = async {
-        loop {
-            if let Some(status) = mirror.ended()? {
-                if status.success() && records == u64::MAX {
-                    return Ok(());
-                }
-                let text = format!("the mirror ended too early or badly ({status}):{}", files.last_lines());
-                return Err(Failure::failed(text));
-            }
-            let copied: u64 = scene.copied()?.iter().sum();
-            if copied >= records {
-                return Ok(());
-            }
-            if let Some(line) = &mut live {
-                line.show(&format!("            {} of {} records", grouped(copied), grouped(RECORDS)));
-            }
-            sleep(LOOK_INTERVAL).await;
-        }
-    };
-    match timeout(PATIENCE, waiting).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Failure::failed(format!(
-            "the mirror did not get there in {} s:{}",
-            PATIENCE.as_secs(),
-            files.last_lines()
-        ))),
+async fn add_route(stage: &Stage) -> Result<(), Failure> {
+    for (name, address) in stage.scene.addresses() {
+        stage.fleet.command(&["cluster", "add", name, "--bootstrap", &address]).await?;
     }
+    let include = FILTERED.map(|(topic, _)| topic).join("|");
+    let line = format!("replisome route add {ROUTE} --include …");
+    stage.begin(line.as_str());
+    let route = ["route", "add", ROUTE, "--source", SOURCE, "--target", TARGET, "--include", &include];
+    // The embedded brokers let no client create a topic.
+    let added = Instant::now();
+    stage.fleet.command(&[&route[..], &["--manage-topics", "off"]].concat()).await?;
+    let partitions: u32 = FILTERED.iter().map(|(_, partitions)| partitions).sum();
+    copied(stage, "copying the route's topics", |partition| partition.topic.as_str() != ADDED.0).await?;
+    let after = seconds(added.elapsed());
+    stage.done(format!("{line}: {partitions} partitions copied after {after}"));
+    sleep(SHOWN).await;
+    Ok(())
 }
 
-/// What is at the target and what is stored once nothing of the killed mirror is on its way any more.
-async fn settled(scene: &Scene) -> Result<(Vec<u64>, Vec<u64>), Failure> {
-    let mut before = (scene.copied()?, scene.stored()?);
-    loop {
-        // Longer than an answer of either broker takes.
-        sleep(Duration::from_millis(100)).await;
-        let now = (scene.copied()?, scene.stored()?);
-        if now == before {
-            return Ok(now);
-        }
-        before = now;
-    }
+async fn add_topic(stage: &Stage) -> Result<(), Failure> {
+    let (topic, partitions) = ADDED;
+    let line = format!("replisome topic add --route {ROUTE} {topic}");
+    stage.begin(line.as_str());
+    let (added, backlog) = (Instant::now(), stage.producer.borrow().records() * u64::from(partitions));
+    stage.fleet.command(&["topic", "add", "--route", ROUTE, topic]).await?;
+    copied(stage, "copying the added topic", |_| true).await?;
+    let (backlog, after) = (grouped(backlog), seconds(added.elapsed()));
+    stage.done(format!("{line}: {backlog} records copied, {after}"));
+    sleep(SHOWN).await;
+    Ok(())
+}
+
+async fn be_calm(stage: &Stage) -> Result<Silences, Failure> {
+    stage.begin(format!("{} seconds in which nothing happens", CALM.as_secs()));
+    let from = Instant::now();
+    sleep(CALM).await;
+    let silences = stage.silences(from);
+    let longest = seconds(silences.values().copied().max().unwrap_or_default());
+    stage.done(format!("{} seconds in which nothing happens: no partition silent for over {longest}", CALM.as_secs()));
+    Ok(silences)
+}
+
+async fn kill_worker(stage: &Stage) -> Result<WorkerKilled, Failure> {
+    let (id, before) = (worker_name(2), stage.fleet.owners().await?);
+    let had = before.values().filter(|owner| owner.worker == id).count();
+    stage.begin(format!("kill -9 of worker {id}, which copies {had} partitions"));
+    let killed = Instant::now();
+    stage.fleet.children.kill(&id)?;
+    let taken_over = async || {
+        let owners = stage.fleet.owners().await.ok()?;
+        is_complete(&owners, |_| true).then_some(())?;
+        owners.values().all(|owner| owner.worker != id).then_some(killed.elapsed())
+    };
+    let after = seconds(stage.until("giving the killed worker's partitions to others", taken_over).await?);
+    copied(stage, "copying what the killed worker had", |_| true).await?;
+    sleep_until(killed + WATCHED).await;
+    let silences = stage.silences(killed);
+    stage.done(format!("kill -9 of worker {id}: others have its {had} partitions after {after}"));
+    Ok(WorkerKilled { id, before, after: stage.fleet.owners().await?, silences })
+}
+
+async fn kill_leader(stage: &Stage) -> Result<LeaderKilled, Failure> {
+    let old = stage.until("finding the leader", async || leader(stage).await).await?;
+    let before = stage.fleet.owners().await?;
+    stage.begin(format!("kill -9 of controller {old}, the leader"));
+    let killed = Instant::now();
+    stage.fleet.children.kill(&controller_name(old))?;
+    let elected = async || leader(stage).await.filter(|new| *new != old).map(|new| (new, killed.elapsed()));
+    let (new, after) = stage.until("electing another leader", elected).await?;
+    let answering = async || stage.fleet.owners().await.ok().map(drop);
+    stage.until("the new leader's first answer", answering).await?;
+    sleep_until(killed + WATCHED).await;
+    copied(stage, "copying under the new leader", |_| true).await?;
+    let silences = stage.silences(killed);
+    stage.done(format!("kill -9 of controller {old}, the leader: {new} leads after {}", seconds(after)));
+    Ok(LeaderKilled { old, new, before, after: stage.fleet.owners().await?, silences })
+}
+
+async fn drain(stage: &Stage) -> Result<(Audit, u64), Failure> {
+    stage.begin("the producer stops, the rest is copied, both sides are read and compared");
+    stage.producer.borrow_mut().stop()?;
+    stage.until("copying the rest", async || (stage.lag_max(|_| true)? == 0).then_some(())).await?;
+    let (source, target) = (stage.scene.source_reader()?, stage.scene.target_reader()?);
+    let compared = tokio::task::spawn_blocking(move || audit(&source, &target)).await.expect("auditing panics not")?;
+    stage.done("the producer has stopped, the rest is copied, both sides are compared");
+    Ok((compared, stage.producer.borrow().records()))
+}
+
+/// Waits until these partitions have owners and are copied as fast as they are written.
+async fn copied(stage: &Stage, what: &str, counts: impl Fn(&TopicPartition) -> bool) -> Result<(), Failure> {
+    let owned = async || is_complete(&stage.fleet.owners().await.ok()?, &counts).then_some(());
+    stage.until(what, owned).await?;
+    stage.until(what, async || (stage.lag_max(&counts)? < LAG_MAX).then_some(())).await
+}
+
+/// Whether all of these partitions have an owner.
+fn is_complete(owners: &Owners, counts: impl Fn(&TopicPartition) -> bool) -> bool {
+    scene::partitions().iter().filter(|partition| counts(partition)).all(|partition| owners.contains_key(partition))
+}
+
+async fn leader(stage: &Stage) -> Option<u64> {
+    let controllers = stage.fleet.controllers().await.ok()?;
+    controllers.iter().find(|controller| controller.role == "leader").map(|leader| leader.id)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
 }

@@ -1,157 +1,232 @@
-//! Whether the demo's claim is true: reads both clusters and compares them, partition by partition.
+//! What the demo claims, and whether it is true. Pure: what was found goes in, claims with their figures come out.
 
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use kafka::librdkafka::mock::{PlainRead, PlainReader};
+use common::ids::TopicPartition;
 
-use super::scene::{PARTITIONS, Scene, TOPIC};
-use crate::failure::Failure;
+use super::audit::{Audit, Compared, Contents};
+use super::fleet::Owner;
+use super::scene::{self, SOURCE, TARGET};
+use super::screen::{Line, Style};
 use crate::output::grouped;
 
-/// Both sides, read to their ends.
-pub struct Verdict {
-    partitions: Vec<Compared>,
+/// How long partitions of a killed worker may be silent, beyond twice what is usual on this machine: its connection broke at once, the leader waits a second whether
+/// it comes back, the new owners claim and fetch.
+const MOVED_SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// A silence shorter than this, beyond twice what is usual on this machine, is no pause.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Who has what.
+pub type Owners = BTreeMap<TopicPartition, Owner>;
+
+/// The longest silence of each partition.
+pub type Silences = BTreeMap<TopicPartition, Duration>;
+
+/// What the demo found.
+pub struct Found {
+    /// Both sides, once all was drained.
+    pub audit: Audit,
+    /// Records written to each partition of the source.
+    pub produced: u64,
+    /// Before anything was killed.
+    pub calm: Silences,
+    /// The death of a worker.
+    pub worker: WorkerKilled,
+    /// The death of the leading controller.
+    pub leader: LeaderKilled,
 }
 
-/// One partition on both sides.
-struct Compared {
-    source: Contents,
-    target: Contents,
-    /// How many records may have come twice.
-    repeated_max: u64,
+/// What came of the death of a worker.
+pub struct WorkerKilled {
+    /// Which.
+    pub id: String,
+    /// Who had what before.
+    pub before: Owners,
+    /// Who has what since.
+    pub after: Owners,
+    /// From the kill until nothing lagged any more.
+    pub silences: Silences,
 }
 
-/// A partition's records, in the order of their first arrival.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-struct Contents {
-    /// Different records.
-    records: u64,
-    /// Records that were there before.
-    repeated: u64,
-    /// Over keys, values and timestamps of first arrivals; the order counts.
-    checksum: u64,
+/// What came of the death of the leading controller.
+pub struct LeaderKilled {
+    /// Which led.
+    pub old: u64,
+    /// Which leads since.
+    pub new: u64,
+    /// Who had what before.
+    pub before: Owners,
+    /// Who has what since.
+    pub after: Owners,
+    /// From the kill until some seconds after the election.
+    pub silences: Silences,
 }
 
-impl Verdict {
-    /// Reads both clusters; `repeated_max` says how many records of each partition may have come twice.
-    pub fn find(scene: &Scene, repeated_max: Vec<u64>) -> Result<Self, Failure> {
-        let partitions = (0..PARTITIONS).zip(repeated_max);
-        let compare = |(partition, repeated_max)| {
-            let source = Contents::read(&scene.source_reader, partition)?;
-            let target = Contents::read(&scene.target_reader, partition)?;
-            Ok(Compared { source, target, repeated_max })
-        };
-        Ok(Self { partitions: partitions.map(compare).collect::<Result<_, Failure>>()? })
-    }
+/// One claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Whether it is true.
+    pub holds: bool,
+    /// What is claimed, with what was found.
+    pub text: String,
+}
 
-    /// Records that came twice.
-    pub fn repeated(&self) -> u64 {
-        self.partitions.iter().map(|partition| partition.target.repeated).sum()
-    }
-
-    /// What was found, as lines of a table.
-    pub fn table(&self) -> Vec<String> {
-        let heading =
-            "   PARTITION    SOURCE    TARGET  REPEATED          SOURCE CHECKSUM   TARGET CHECKSUM".to_owned();
-        let row = |(number, partition): (usize, &Compared)| {
-            let (source, target) = (&partition.source, &partition.target);
-            format!(
-                "  {number:>10}  {:>8}  {:>8}  {:>8}          {:016x}  {:016x}  {}",
-                grouped(source.records),
-                grouped(target.records),
-                grouped(target.repeated),
-                source.checksum,
-                target.checksum,
-                partition.wrong().map_or("equal", |_| "NOT EQUAL")
-            )
-        };
-        std::iter::once(heading).chain(self.partitions.iter().enumerate().map(row)).collect()
-    }
-
-    /// Fails with everything that is untrue.
-    pub fn judge(&self, commit_interval_ms: u128) -> Result<(), Failure> {
-        let wrong =
-            self.partitions.iter().enumerate().filter_map(|(number, partition)| {
-                partition.wrong().map(|text| format!("\n  {TOPIC}/{number}: {text}"))
-            });
-        let wrong: String = wrong.collect();
-        if wrong.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::failed(format!(
-            "untrue: the target is not what the source is (offsets were stored every {commit_interval_ms} ms):{wrong}"
-        )))
+impl Claim {
+    /// How it is told.
+    pub fn line(&self) -> Line {
+        let (word, style) = if self.holds { ("true", Style::Plain) } else { ("UNTRUE", Style::Alarm) };
+        Line::new(style, format!("{word:<6} {}", self.text))
     }
 }
 
-impl Compared {
-    /// What is wrong with it, if anything.
-    fn wrong(&self) -> Option<String> {
-        let (source, target) = (&self.source, &self.target);
-        if source.records != target.records {
-            return Some(format!("{} records at the source, {} at the target", source.records, target.records));
-        }
-        if source.checksum != target.checksum {
-            return Some("records or their order differ".to_owned());
-        }
-        if target.repeated > self.repeated_max {
-            let text = format!(
-                "{} records came twice, but only {} were copied since offsets were stored",
-                target.repeated, self.repeated_max
-            );
-            return Some(text);
-        }
-        None
+/// Counts and checksums of both sides, topic by topic.
+pub fn table(audit: &Audit) -> Vec<Line> {
+    let heading = format!(
+        "{:<8}  {:>9}  {:>9}  {:>7}  {:<16}  {:<16}",
+        "TOPIC",
+        SOURCE.to_uppercase(),
+        TARGET.to_uppercase(),
+        "AGAIN",
+        format!("CHECKSUM {}", SOURCE.to_uppercase()),
+        format!("CHECKSUM {}", TARGET.to_uppercase())
+    );
+    let row = |topic: &str| {
+        let sides = || audit.iter().filter(|(partition, _)| partition.topic.as_str() == topic).map(|(_, sides)| sides);
+        let (source, target) = (Contents::sum(sides().map(|s| s.source)), Contents::sum(sides().map(|s| s.target)));
+        let text = format!(
+            "{topic:<8}  {:>9}  {:>9}  {:>7}  {:016x}  {:016x}",
+            grouped(source.records),
+            grouped(target.records),
+            grouped(target.repeated),
+            source.checksum,
+            target.checksum
+        );
+        Line::new(if sides().all(Compared::is_equal) { Style::Plain } else { Style::Alarm }, text)
+    };
+    let rows = scene::topics().map(|(topic, _)| row(topic));
+    std::iter::once(Line::new(Style::Faint, heading)).chain(rows).collect()
+}
+
+/// Judges all of it.
+pub fn claims(found: &Found) -> Vec<Claim> {
+    let lost = |partition: &TopicPartition| found.worker.had(partition);
+    let calm = longest(&found.calm, |_| true);
+    vec![
+        every_record_arrived(found),
+        only_its_records_repeat(found),
+        only_its_partitions_move(&found.worker),
+        silence(longest(&found.worker.silences, lost), MOVED_SILENCE_MAX, "its partitions were silent for", calm),
+        silence(longest(&found.worker.silences, |p| !lost(p)), PAUSE, "the others never paused:", calm),
+        an_election_moves_nothing(&found.leader),
+        silence(longest(&found.leader.silences, |_| true), PAUSE, "meanwhile copying never paused:", calm),
+    ]
+}
+
+impl WorkerKilled {
+    fn had(&self, partition: &TopicPartition) -> bool {
+        self.before.get(partition).is_some_and(|owner| owner.worker == self.id)
     }
 }
 
-impl Contents {
-    fn read(reader: &PlainReader, partition: u32) -> Result<Self, Failure> {
-        let (mut seen, mut contents) = (HashSet::new(), Self::default());
-        reader.read(TOPIC, partition, |record| contents.add(&mut seen, &record))?;
-        Ok(contents)
+fn every_record_arrived(found: &Found) -> Claim {
+    let unequal: Vec<_> = found.audit.iter().filter(|(_, sides)| !sides.is_equal()).map(|(name, _)| name).collect();
+    let short = found.audit.values().filter(|sides| sides.source.records != found.produced).count();
+    let source = Contents::sum(found.audit.values().map(|sides| sides.source));
+    let target = Contents::sum(found.audit.values().map(|sides| sides.target));
+    let all = grouped(source.records);
+    let mut text = format!("all {all} records arrived, unchanged and in order: checksums are equal");
+    if !unequal.is_empty() {
+        text += &format!("; no: {} differ, {} records arrived", names(&unequal), grouped(target.records));
     }
+    if short > 0 {
+        text += &format!("; no: {short} partitions of the source lack records of the producer");
+    }
+    Claim { holds: unequal.is_empty() && short == 0 && source.records > 0, text }
+}
 
-    fn add(&mut self, seen: &mut HashSet<u64>, record: &PlainRead<'_>) {
-        let mut hasher = DefaultHasher::new();
-        (record.timestamp_ms, record.key, record.value).hash(&mut hasher);
-        let hash = hasher.finish();
-        if seen.insert(hash) {
-            self.records += 1;
-            // Not commutative: a record in another place gives another sum.
-            self.checksum = self.checksum.rotate_left(7).wrapping_mul(0x0100_0000_01B3) ^ hash;
-        } else {
-            self.repeated += 1;
-        }
+fn only_its_records_repeat(found: &Found) -> Claim {
+    let repeated = |lost: bool| -> u64 {
+        let partitions = found.audit.iter().filter(|(partition, _)| found.worker.had(partition) == lost);
+        partitions.map(|(_, sides)| sides.target.repeated).sum()
+    };
+    let (expected, others) = (repeated(true), repeated(false));
+    let (all, id) = (grouped(expected + others), &found.worker.id);
+    let text = match others {
+        0 => format!("{all} came twice: what {id} had copied since it stored offsets"),
+        others => format!("{all} came twice, {} of them in partitions that {id} did not have", grouped(others)),
+    };
+    Claim { holds: others == 0, text }
+}
+
+fn only_its_partitions_move(killed: &WorkerKilled) -> Claim {
+    let (lost, kept): (Vec<_>, Vec<_>) = killed.before.iter().partition(|(partition, _)| killed.had(partition));
+    let moved = lost.iter().filter(|(partition, old)| {
+        let new = killed.after.get(*partition);
+        new.is_some_and(|new| new.worker != killed.id && new.epoch == old.epoch + 1)
+    });
+    let (moved, disturbed) = (moved.count(), different(kept, &killed.after));
+    let mut text = format!(
+        "kill -9 of {}: {moved} of its {} partitions moved (epoch + 1), {} of the other {}",
+        killed.id,
+        lost.len(),
+        disturbed.len(),
+        killed.before.len() - lost.len()
+    );
+    if !disturbed.is_empty() {
+        text += &format!(": {}", names(&disturbed));
     }
+    Claim { holds: !lost.is_empty() && moved == lost.len() && disturbed.is_empty(), text }
+}
+
+fn an_election_moves_nothing(killed: &LeaderKilled) -> Claim {
+    let disturbed = different(&killed.before, &killed.after);
+    let mut text = format!(
+        "kill -9 of controller {}, the leader: {} leads, {} of {} partitions moved",
+        killed.old,
+        killed.new,
+        disturbed.len(),
+        killed.before.len()
+    );
+    if !disturbed.is_empty() {
+        text += &format!(": {}", names(&disturbed));
+    }
+    Claim { holds: !killed.before.is_empty() && disturbed.is_empty() && killed.new != killed.old, text }
+}
+
+fn silence(longest: Option<Duration>, max: Duration, what: &str, calm: Option<Duration>) -> Claim {
+    let seconds = |duration: Option<Duration>| duration.map_or("?".to_owned(), |d| format!("{:.2} s", d.as_secs_f64()));
+    // A machine that is so busy that nothing is on time is no fault of the fleet's.
+    let limit = max + 2 * calm.unwrap_or_default();
+    let (found, limit_text, calm) = (seconds(longest), seconds(Some(limit)), seconds(calm));
+    let text = format!("{what} {found} at most (limit {limit_text}, calm {calm})");
+    Claim { holds: longest.is_some_and(|longest| longest <= limit), text }
+}
+
+/// The partitions that are not with the same session under the same epoch any more.
+fn different<'a>(
+    before: impl IntoIterator<Item = (&'a TopicPartition, &'a Owner)>,
+    after: &Owners,
+) -> Vec<&'a TopicPartition> {
+    let changed = before.into_iter().filter(|(partition, owner)| after.get(*partition) != Some(*owner));
+    changed.map(|(partition, _)| partition).collect()
+}
+
+fn longest(silences: &Silences, counts: impl Fn(&TopicPartition) -> bool) -> Option<Duration> {
+    silences.iter().filter(|(partition, _)| counts(partition)).map(|(_, silence)| *silence).max()
+}
+
+/// The first few names.
+fn names(partitions: &[&TopicPartition]) -> String {
+    const SHOWN: usize = 4;
+    let mut text: Vec<_> = partitions.iter().take(SHOWN).map(|partition| partition.to_string()).collect();
+    if partitions.len() > SHOWN {
+        text.push("…".to_owned());
+    }
+    text.join(" ")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn contents(values: &[&str]) -> Contents {
-        let (mut seen, mut contents) = (HashSet::new(), Contents::default());
-        for value in values {
-            let record = PlainRead { timestamp_ms: Some(1), key: None, value: Some(value.as_bytes()) };
-            contents.add(&mut seen, &record);
-        }
-        contents
-    }
-
-    fn wrong(source: &[&str], target: &[&str], repeated_max: u64) -> Option<String> {
-        Compared { source: contents(source), target: contents(target), repeated_max }.wrong()
-    }
-
-    #[test]
-    fn a_repeated_tail_is_right_and_everything_else_is_not() {
-        let source = ["a", "b", "c", "d"];
-        assert_eq!(wrong(&source, &source, 0), None);
-        assert_eq!(wrong(&source, &["a", "b", "c", "b", "c", "d"], 2), None);
-        assert!(wrong(&source, &["a", "b", "c", "b", "c", "d"], 1).expect("wrong").contains("twice"));
-        assert!(wrong(&source, &["a", "b", "d", "c"], 0).expect("wrong").contains("order"));
-        assert!(wrong(&source, &["a", "b", "d"], 0).expect("wrong").contains("3 at the target"));
-        assert!(wrong(&source, &["a", "b", "c", "x"], 0).expect("wrong").contains("differ"));
-    }
-}
+#[path = "verdict_test.rs"]
+mod tests;
