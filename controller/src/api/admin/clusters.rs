@@ -19,6 +19,8 @@ pub async fn add(api: &Api, asked: v1::AddClusterRequest) -> Result<v1::ChangeRe
     let cluster: ClusterConfig = asked.cluster.ok_or_else(|| Malformed::missing("cluster"))?.try_into()?;
     let wrong = |error| ApiError::Invalid(format!("cluster {}: {error}", cluster.name));
     properties::check_for_table(&cluster.properties).map_err(wrong)?;
+    // Whoever does not lead says so at once: the leader will ask the cluster.
+    api.leading().await?;
     let mut notes = ignored(&cluster);
     if let Err(error) = api.probes.ask(cluster.clone(), PATIENCE, |admin| admin.cluster_id()).await {
         notes.push(format!("cluster {} can't be reached from this controller yet: {error}", cluster.name));
