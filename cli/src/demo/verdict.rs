@@ -120,7 +120,7 @@ pub fn claims(found: &Found) -> Vec<Claim> {
         silence(longest(&found.worker.silences, lost), MOVED_SILENCE_MAX, "its partitions were silent for", calm),
         silence(longest(&found.worker.silences, |p| !lost(p)), PAUSE, "the others never paused:", calm),
         an_election_moves_nothing(&found.leader),
-        silence(longest(&found.leader.silences, |_| true), PAUSE, "meanwhile copying never paused:", calm),
+        silence(longest(&found.leader.silences, |_| true), PAUSE, "copying never paused:", calm),
     ]
 }
 

@@ -1,7 +1,8 @@
-//! Brokers inside this process, on loopback ports that any client can reach, and plain clients to fill and read them.
+//! Brokers inside this process, on loopback ports that any client can reach, and plain clients to write and read them.
 //!
-//! Owns: librdkafka's mock cluster, for the demo and for tests that need no real broker. Never does: anything a mirror
-//! does. The clients here are deliberately not those of `Source` and `Sink`, so that what they read is a second opinion.
+//! Owns: librdkafka's mock cluster, for the demo and for tests that need no real broker. Never does: anything a fleet or
+//! a mirror does. The clients here are deliberately not those of `Source` and `Sink`, so that what they read is a second
+//! opinion.
 //!
 //! What these brokers lack of a real one: creating, describing and altering topics, describing groups, transactions that
 //! do anything, and more than 5 MiB a partition (the oldest batches are dropped).
@@ -9,12 +10,13 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
+use common::ids::{Partition, TopicName, TopicPartition};
 use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::error::{Error, ErrorKind};
@@ -30,8 +32,6 @@ pub struct EmbeddedCluster {
 /// One record to write.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainRecord<'a> {
-    /// To which partition.
-    pub partition: u32,
     /// Its timestamp in milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
     /// Its key.
@@ -63,65 +63,42 @@ impl EmbeddedCluster {
     }
 
     /// Creates a topic; clients can't.
-    pub fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), Error> {
+    pub fn create_topic(&self, topic: &TopicName, partitions: u32) -> Result<(), Error> {
         let count = i32::try_from(partitions).unwrap_or(i32::MAX);
-        self.brokers.create_topic(topic, count, 1).map_err(|error| failed("creating an embedded topic", error))
+        self.brokers.create_topic(topic.as_str(), count, 1).map_err(|error| failed("creating an embedded topic", error))
     }
 
-    /// Makes the broker take this long for each answer.
-    pub fn delay_answers(&self, delay: Duration) -> Result<(), Error> {
-        const BROKER: i32 = 1;
-        self.brokers.broker_round_trip_time(BROKER, delay).map_err(|error| failed("delaying an embedded broker", error))
-    }
-
-    /// Writes `record(0)` to `record(count - 1)`, in batches of at most `batch_records`, and waits until all are there.
-    pub fn fill(
-        &self,
-        topic: &str,
-        count: u64,
-        batch_records: u32,
-        mut record: impl FnMut(u64, &mut dyn FnMut(PlainRecord<'_>) -> Result<(), Error>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let doing = "filling an embedded topic";
-        let producer: BaseProducer = self
+    /// A writer that gathers records for `linger` before it sends them.
+    pub fn writer(&self, linger: Duration) -> Result<PlainWriter, Error> {
+        let producer = self
             .config()
-            .set("batch.num.messages", batch_records.to_string())
-            .set("linger.ms", "20")
+            .set("enable.idempotence", "true")
+            .set("linger.ms", linger.as_millis().to_string())
             .create()
-            .map_err(|error| failed(doing, error))?;
-        let mut send = |plain: PlainRecord<'_>| -> Result<(), Error> {
-            let partition = i32::try_from(plain.partition).unwrap_or(i32::MAX);
-            let mut waiting = BaseRecord::to(topic)
-                .partition(partition)
-                .timestamp(plain.timestamp_ms)
-                .key(plain.key)
-                .payload(plain.value);
-            while let Err((error, back)) = producer.send(waiting) {
-                if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-                    return Err(failed(doing, error));
-                }
-                waiting = back;
-                producer.poll(Duration::from_millis(5));
-            }
-            Ok(())
-        };
-        for index in 0..count {
-            record(index, &mut send)?;
-        }
-        producer.flush(CALL_TIMEOUT).map_err(|error| failed(doing, error))
+            .map_err(|error| failed("making a writer", error))?;
+        Ok(PlainWriter { producer })
     }
 
-    /// A reader of the cluster.
-    pub fn reader(&self, group: &str) -> Result<PlainReader, Error> {
-        let consumer = self
+    /// A reader of these partitions, from their first records on.
+    pub fn reader(&self, partitions: &[TopicPartition]) -> Result<PlainReader, Error> {
+        let doing = "making a reader";
+        let consumer: BaseConsumer = self
             .config()
-            .set("group.id", group)
+            // The client wants one to be able to assign; nothing is ever stored under it.
+            .set("group.id", "plain-reader")
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "error")
+            .set("fetch.wait.max.ms", "10")
             .set("fetch.queue.backoff.ms", "10")
             .create()
-            .map_err(|error| failed("making a reader", error))?;
-        Ok(PlainReader { consumer })
+            .map_err(|error| failed(doing, error))?;
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition_offset(partition.topic.as_str(), number(partition), Offset::Offset(0))
+                .map_err(|error| failed(doing, error))?;
+        }
+        consumer.assign(&list).map_err(|error| failed(doing, error))?;
+        Ok(PlainReader { consumer, partitions: partitions.to_vec() })
     }
 
     fn config(&self) -> ClientConfig {
@@ -131,68 +108,83 @@ impl EmbeddedCluster {
     }
 }
 
-/// Reads offsets and records, and changes nothing.
+/// Writes records.
+pub struct PlainWriter {
+    producer: ThreadedProducer<DefaultProducerContext>,
+}
+
+impl PlainWriter {
+    /// Takes a record; what was taken before in the same partition is written before.
+    pub fn write(&self, to: &TopicPartition, record: PlainRecord<'_>) -> Result<(), Error> {
+        let waiting = BaseRecord::to(to.topic.as_str())
+            .partition(number(to))
+            .timestamp(record.timestamp_ms)
+            .key(record.key)
+            .payload(record.value);
+        self.producer.send(waiting).map_err(|(error, _)| failed(format_args!("writing to {to}"), error))
+    }
+
+    /// Waits until all that was taken is written.
+    pub fn finish(self) -> Result<(), Error> {
+        self.producer.flush(CALL_TIMEOUT).map_err(|error| failed("writing the last records", error))
+    }
+}
+
+/// Reads partitions, and changes nothing.
 pub struct PlainReader {
-    consumer: BaseConsumer<rdkafka::consumer::DefaultConsumerContext>,
+    consumer: BaseConsumer<DefaultConsumerContext>,
+    partitions: Vec<TopicPartition>,
 }
 
 impl PlainReader {
-    /// The first offset of a partition and one past its last.
-    pub fn ends(&self, topic: &str, partition: u32) -> Result<(i64, i64), Error> {
-        let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-        self.consumer
-            .fetch_watermarks(topic, partition, CALL_TIMEOUT)
-            .map_err(|error| failed(format_args!("asking for the end of {topic}/{partition}"), error))
+    /// Waits for the next record and gives it to `visit`; false if none came in time.
+    pub fn next(&self, timeout: Duration, visit: impl FnOnce(TopicPartition, PlainRead<'_>)) -> Result<bool, Error> {
+        let doing = "reading an embedded cluster";
+        let Some(message) = self.consumer.poll(timeout) else { return Ok(false) };
+        let message = message.map_err(|error| failed(doing, error))?;
+        let topic = TopicName::new(message.topic()).map_err(|error| Error::new(ErrorKind::Other, error))?;
+        let partition = Partition(u32::try_from(message.partition()).unwrap_or(u32::MAX));
+        let read =
+            PlainRead { timestamp_ms: message.timestamp().to_millis(), key: message.key(), value: message.payload() };
+        visit(TopicPartition::new(topic, partition), read);
+        Ok(true)
     }
 
-    /// The offset that the reader's group stores for a partition, if any.
-    pub fn stored_offset(&self, topic: &str, partition: u32) -> Result<Option<i64>, Error> {
-        let doing = format_args!("reading the stored offset of {topic}/{partition}");
-        let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-        let mut list = TopicPartitionList::new();
-        list.add_partition(topic, partition);
-        let list = self.consumer.committed_offsets(list, CALL_TIMEOUT).map_err(|error| failed(doing, error))?;
-        Ok(match list.find_partition(topic, partition).map(|element| element.offset()) {
-            Some(Offset::Offset(offset)) => Some(offset),
-            _ => None,
-        })
-    }
-
-    /// Reads a partition from its first record to its present end, in order; returns how many records there were.
-    pub fn read(&self, topic: &str, partition: u32, mut visit: impl FnMut(PlainRead<'_>)) -> Result<u64, Error> {
-        let doing = format!("reading {topic}/{partition}");
-        let (start, end) = self.ends(topic, partition)?;
-        if start == end {
-            return Ok(0);
+    /// Reads on to the present ends of all partitions.
+    pub fn read(&self, mut visit: impl FnMut(TopicPartition, PlainRead<'_>)) -> Result<(), Error> {
+        let mut left = 0;
+        for partition in &self.partitions {
+            left += self.records(partition)?;
         }
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, i32::try_from(partition).unwrap_or(i32::MAX), Offset::Offset(start))
-            .and_then(|()| self.consumer.assign(&list))
-            .map_err(|error| failed(&doing, error))?;
-        let mut records = 0;
         let mut last_arrival = Instant::now();
-        loop {
-            match self.consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => {
-                    last_arrival = Instant::now();
-                    records += 1;
-                    visit(PlainRead {
-                        timestamp_ms: message.timestamp().to_millis(),
-                        key: message.key(),
-                        value: message.payload(),
-                    });
-                    if message.offset() + 1 >= end {
-                        return Ok(records);
-                    }
-                }
-                Some(Err(error)) => return Err(failed(doing, error)),
-                None if last_arrival.elapsed() > CALL_TIMEOUT => {
-                    return Err(Error::new(ErrorKind::Unreachable, format_args!("{doing}: nothing came for 10 s")));
-                }
-                None => {}
+        while left > 0 {
+            if self.next(Duration::from_millis(100), &mut visit)? {
+                left -= 1;
+                last_arrival = Instant::now();
+            } else if last_arrival.elapsed() > CALL_TIMEOUT {
+                let text = format_args!("reading an embedded cluster: {left} records did not come for 10 s");
+                return Err(Error::new(ErrorKind::Unreachable, text));
             }
         }
+        Ok(())
     }
+
+    /// How many records a partition has: all that were ever written, or it is an error.
+    fn records(&self, partition: &TopicPartition) -> Result<u64, Error> {
+        let (start, end) = self
+            .consumer
+            .fetch_watermarks(partition.topic.as_str(), number(partition), CALL_TIMEOUT)
+            .map_err(|error| failed(format_args!("asking for the end of {partition}"), error))?;
+        if start > 0 {
+            let text = format_args!("an embedded broker dropped {start} records of {partition}: too many came");
+            return Err(Error::new(ErrorKind::Other, text));
+        }
+        Ok(u64::try_from(end).unwrap_or(0))
+    }
+}
+
+fn number(partition: &TopicPartition) -> i32 {
+    i32::try_from(partition.partition.0).unwrap_or(i32::MAX)
 }
 
 fn failed(doing: impl Display, error: KafkaError) -> Error {
