@@ -27,11 +27,6 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn pass(time: Duration) {
-    let started = Instant::now();
-    wait::until_true("the time has passed", 2 * time, || started.elapsed() >= time);
-}
-
 fn assert_equal(topic: &str) {
     let read = |cluster: &KafkaCluster| contents::hashes(cluster.bootstrap(), topic);
     let (source, target) = shared();
@@ -77,7 +72,7 @@ fn topics_and_partitions_that_appear_are_copied_within_ten_seconds_and_pause_nob
         let is_steady = |place: &(String, i32)| place.1 < 2;
         arrivals.longest_silence(from, Instant::now(), is_steady)
     };
-    pass(Duration::from_secs(5));
+    wait::pass(Duration::from_secs(5));
     eprintln!("silence without a change: {:?}", silence(from));
 
     let created = Instant::now();
@@ -86,7 +81,7 @@ fn topics_and_partitions_that_appear_are_copied_within_ten_seconds_and_pause_nob
     let new_load = Load::start(source.bootstrap(), &places, STEADY);
     let new_arrivals = Arrivals::watch(target.bootstrap(), &[new]);
     let took = wait_for_arrivals(&new_arrivals, &places, created, &running);
-    pass(Duration::from_secs(3));
+    wait::pass(Duration::from_secs(3));
     let silent = silence(created);
     eprintln!("a topic that appeared: copied after {took:?}; longest silence of the others {silent:?}");
     assert!(took <= SOON, "{took:?}\n{}", running.tail());
@@ -97,7 +92,7 @@ fn topics_and_partitions_that_appear_are_copied_within_ten_seconds_and_pause_nob
     let added = [(bystander, 2), (bystander, 3)];
     let added_load = Load::start(source.bootstrap(), &added, STEADY);
     let took = wait_for_arrivals(&arrivals, &added, grown, &running);
-    pass(Duration::from_secs(3));
+    wait::pass(Duration::from_secs(3));
     let silent = silence(grown);
     let new_silent = new_arrivals.longest_silence(grown, Instant::now(), |_| true);
     eprintln!("partitions that were added: copied after {took:?}; longest silences {silent:?}, {new_silent:?}");

@@ -10,7 +10,7 @@ use replisome_tests::contents;
 use replisome_tests::kafka_cluster::{KafkaCluster, Options};
 use replisome_tests::load::{Load, Pace, fill};
 use replisome_tests::mirror::Mirror;
-use replisome_tests::process::Replisome;
+use replisome_tests::process::{Replisome, is_full};
 use replisome_tests::wait;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -21,8 +21,7 @@ const RSS_MAX: u64 = 200 << 20;
 
 /// How long a target stalls: two minutes in full, less in a quick run.
 fn stall() -> Duration {
-    let is_full = std::env::var("REPLISOME_FULL").is_ok_and(|value| value == "1");
-    Duration::from_secs(if is_full { 120 } else { 20 })
+    Duration::from_secs(if is_full() { 120 } else { 20 })
 }
 
 fn start(source: &KafkaCluster, target: &KafkaCluster) -> (Mirror, Replisome) {

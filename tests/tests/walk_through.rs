@@ -13,6 +13,7 @@ use replisome_tests::compare::assert_equal_hashes;
 use replisome_tests::kafka_cluster::{KafkaCluster, Options};
 use replisome_tests::mirror::Mirror;
 use replisome_tests::mirror_maker::MirrorMaker;
+use replisome_tests::process::is_full;
 use replisome_tests::produce::{NewRecord, Producer};
 use replisome_tests::random::Random;
 use replisome_tests::{contents, kafka_tools, wait};
@@ -56,8 +57,7 @@ impl Cost {
 }
 
 fn records() -> u64 {
-    let full = std::env::var("REPLISOME_FULL").is_ok_and(|value| value == "1");
-    if full { 5_000_000 } else { 1_000_000 }
+    if is_full() { 5_000_000 } else { 1_000_000 }
 }
 
 #[test]

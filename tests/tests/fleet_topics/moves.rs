@@ -7,6 +7,8 @@ use replisome_tests::fleet::{PATIENCE, Place, Table};
 
 use super::{Scene, alone};
 
+/// The longest silence of what moves in good order.
+const MOVE_MAX: Duration = Duration::from_secs(1);
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 const ROWS: usize = 12;
 
@@ -34,6 +36,8 @@ fn move_by(
     assert_eq!(moved, expected, "{what}");
     assert!(changes.iter().all(|change| change.is_one_move()), "{what}: {changes:#?}");
     silences.assert_others_undisturbed(what);
+    let silence = silences.concerned.saturating_sub(silences.load);
+    assert!(silence <= MOVE_MAX, "{what}: what moved was silent for {silence:?}: {silences}");
 }
 
 #[test]
