@@ -81,7 +81,7 @@ impl Controllers {
 impl Dial for Controllers {
     async fn dial(&mut self) -> Result<LeaderLink, Closed> {
         let (link, address) = self.find().await.ok_or(Closed)?;
-        tracing::info!(controller = %address, "attached");
+        tracing::debug!(controller = %address, "connected");
         Ok(link)
     }
 }

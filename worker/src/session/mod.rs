@@ -20,7 +20,7 @@ use common::assignment::{Down, Hello, Refusal, RefusalKind, Up};
 use common::ids::FleetId;
 use common::net::{Closed, LeaderLink};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::dial::Dial;
@@ -39,6 +39,8 @@ const DRAIN_MAX: Duration = RELEASE_TIMEOUT.saturating_mul(2);
 /// How long a worker that has released everything waits for its leader to take note of it: without that, its partitions
 /// go to others only when it is seen to be gone.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
+/// How long a connection that is lost may take to hand over what it had received.
+const LAST_WORD_MAX: Duration = Duration::from_millis(100);
 /// How long to wait before dialling again, at first; twice as long each time.
 const DIAL_AGAIN_MIN: Duration = Duration::from_millis(50);
 /// The longest such wait.
@@ -113,13 +115,16 @@ impl<E: Engine> Session<'_, E> {
         let mut in_use_since: Option<Instant> = None;
         while let Some(dialled) = self.meanwhile(dial.dial()).await? {
             let outcome = match dialled {
-                Ok(mut link) => {
-                    again = DIAL_AGAIN_MIN;
-                    self.attached(&mut link).await
-                }
+                Ok(mut link) => match self.attached(&mut link).await {
+                    Err(Detached::Lost) => Err(last_word(&mut link).await.map_or(Detached::Lost, refused)),
+                    outcome => outcome,
+                },
                 Err(Closed) => Err(Detached::Lost),
             };
             self.tether.cut();
+            if self.readiness.borrow().is_none() {
+                again = DIAL_AGAIN_MIN;
+            }
             self.readiness.send_replace(Some("no controller serves this worker".to_owned()));
             if !matches!(outcome, Err(Detached::InUse { .. })) {
                 in_use_since = None;
@@ -207,7 +212,9 @@ impl<E: Engine> Session<'_, E> {
                         if let Some(sent) = reported.sent(&renewal) {
                             tether.renew(&renewal, sent);
                         }
-                        readiness.send_replace(None);
+                        if readiness.send_replace(None).is_some() {
+                            tracing::info!("attached: a leader keeps this session");
+                        }
                         if every != renewal.every {
                             every = renewal.every;
                             heartbeat = ticks(every);
@@ -258,6 +265,20 @@ impl<E: Engine> Session<'_, E> {
         self.supervisor.reconcile(Instant::now());
         Ok(())
     }
+}
+
+/// What the leader said before it closed the connection: sending to it may fail before that is heard.
+async fn last_word(link: &mut LeaderLink) -> Option<Refusal> {
+    let refusal = async {
+        loop {
+            match link.receive().await {
+                Ok(Down::Refused(refusal)) => return Some(refusal),
+                Ok(_) => {}
+                Err(Closed) => return None,
+            }
+        }
+    };
+    timeout(LAST_WORD_MAX, refusal).await.unwrap_or(None)
 }
 
 fn refused(Refusal { kind, lease, text }: Refusal) -> Detached {

@@ -354,3 +354,13 @@ async fn controllers_of_another_fleet_end_the_session() {
     assert_eq!(rig.session.await.expect("no panic"), Ok(End::Expired));
     assert!(rig.engine.statuses().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_heard_although_the_connection_closed_before_anything_was_sent() {
+    let mut rig = rig(Books::default());
+    let link = rig.links.recv().await.expect("dialled");
+    // Both before the session runs again: its hello finds a closed connection.
+    link.send(Down::Refused(Refusal { kind: RefusalKind::Fatal, lease: Duration::ZERO, text: "no".to_owned() }));
+    drop(link);
+    assert_eq!(rig.session.await.expect("no panic"), Err(RunError::Refused("no".to_owned())));
+}
