@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::RouteConfig;
 use crate::ids::{
-    ControllerEpoch, Epoch, FleetId, FleetIncarnation, Revision, RoutePartition, SessionId, TopicId, TopicName, TopicPartition,
-    WorkerId,
+    ControllerEpoch, Epoch, FleetId, FleetIncarnation, Revision, RoutePartition, SessionId, TopicId, TopicName,
+    TopicPartition, WorkerId,
 };
 use crate::offsets::{NextOffset, StartPosition};
 use crate::reason::Reason;

@@ -1,10 +1,12 @@
 //! Brings the table to what the plan wants: finds what was released, plans, proposes the moves.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
-use common::ids::SessionId;
-use tokio::time::sleep;
+use common::assignment::{Phase, Running};
+use common::ids::{Epoch, RoutePartition, SessionId};
+use common::reason::Reason;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::changes::Changes;
@@ -14,63 +16,103 @@ use super::tasks::End;
 use crate::metrics::{MOVES_TOTAL, PLAN_SECONDS};
 use crate::planner::{Plan, PlanInput, plan};
 use crate::state::command::Release;
-use crate::state::{Command, Effect, Life, Move, Outcome, State};
+use crate::state::{Cause, Command, Effect, Life, Move, Outcome, State};
+
+/// How soon a round follows one of which a proposal has no known outcome.
+const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
 /// Reconciles whenever the table or an inventory changed; changes that come together are dealt with together.
 pub(crate) async fn run(context: Context) -> Option<End> {
     let mut changes = Changes::of(&context);
-    let mut working = PlanInput::of(&context.log.read(), &BTreeSet::new(), 0).sessions;
     loop {
         changes.mark_seen();
-        if let Err(end) = reconcile(&context, &mut working).await {
-            return Some(end);
-        }
-        if let Err(end) = changes.next().await {
+        let patience = match reconcile(&context).await {
+            Ok(true) => Duration::MAX,
+            Ok(false) => AFTER_FAILURE,
+            Err(end) => return Some(end),
+        };
+        if let Ok(Err(end)) = timeout(patience, changes.next()).await {
             return Some(end);
         }
         sleep(context.config.reconcile_debounce).await;
     }
 }
 
-/// One round. With nothing to do it proposes nothing. `working` are the sessions as the round before saw them.
-async fn reconcile(context: &Context, working: &mut BTreeMap<SessionId, bool>) -> Result<(), End> {
-    let released = {
+/// One round. With nothing to do it proposes nothing. Returns whether each proposal has an outcome.
+async fn reconcile(context: &Context) -> Result<bool, End> {
+    let (released, superseded) = {
         let state = context.log.read();
         context.board.retain_progress(|partition| state.slots().contains_key(partition));
-        released(&state, context)
+        (released(&state, context), superseded(&state, context))
     };
+    let mut all_stand = true;
     for entry in entries(released, |_| 1) {
-        warn_of_refused(context.propose_or_log(Command::Released(entry)).await?.as_ref());
+        let outcome = context.propose_or_log(Command::Released(entry)).await?;
+        warn_of_refused(outcome.as_ref());
+        all_stand &= outcome.is_some();
     }
-    let plan = {
+    for command in superseded {
+        // One that is stale by now is rejected, and nothing is left to be done.
+        context.propose_or_log(command).await?;
+    }
+    let (plan, owed, budget) = {
         let state = context.log.read();
         let mut input = PlanInput::of(&state, &BTreeSet::new(), 0);
-        input.budget = budget(&state, working, &input);
-        let plan = timed_plan(&input);
-        *working = input.sessions;
-        plan
+        let owed = owed(&state, &input);
+        input.budget = budget(owed.len(), &input);
+        (timed_plan(&input), owed, input.budget)
     };
     for step in &plan.moves {
         let partition = &step.partition;
         info!(route = %partition.route, topic = %partition.topic, partition = %partition.partition, "{step}");
     }
+    let spent = plan.moves.iter().filter(|step| step.cause == Cause::Balance).count();
+    let is_given = spent == budget || !plan.is_uneven;
     for moves in entries(plan.moves, |_| 1) {
         let outcome = context.propose_or_log(Command::Moves(moves.clone())).await?;
         warn_of_refused(outcome.as_ref());
         count_moves(&moves, outcome.as_ref());
+        all_stand &= outcome.is_some();
     }
-    Ok(())
+    if is_given && all_stand && !owed.is_empty() {
+        all_stand &= context.propose_or_log(Command::SettleSessions(owed)).await?.is_some();
+    }
+    Ok(all_stand)
 }
 
-/// How many partitions may move for nothing but balance: the even share of each session that takes work since the round
-/// before. One that took its worker's place has that one's partitions already.
-fn budget(state: &State, before: &BTreeMap<SessionId, bool>, input: &PlanInput) -> usize {
-    let joined = |session: &SessionId| match before.get(session) {
-        Some(took_work) => !took_work,
-        None => !state.sessions()[session].took_over,
+/// The sessions that take work and were not given their even share yet.
+fn owed(state: &State, input: &PlanInput) -> Vec<SessionId> {
+    let working = input.sessions.iter().filter(|(_, takes_work)| **takes_work).map(|(session, _)| *session);
+    working.filter(|session| state.sessions()[session].owed).collect()
+}
+
+/// How many partitions may move for nothing but balance: the even share of each session that it is owed to.
+fn budget(owed: usize, input: &PlanInput) -> usize {
+    let working = input.sessions.values().filter(|takes_work| **takes_work).count();
+    owed * input.partitions.len().div_ceil(working.max(1))
+}
+
+/// The grants that could not be claimed since a greater epoch is stored: the table is an older one than the offsets. Who
+/// had claimed already was superseded by somebody else, and must not fight him.
+fn superseded(state: &State, context: &Context) -> Vec<Command> {
+    let stored = |(partition, (session, running)): (RoutePartition, (SessionId, Running))| {
+        let Phase::Held(Reason::Superseded { epoch: stored, .. }) = running.phase else { return None };
+        let life = state.slots().get(&partition)?.life;
+        let granted = running.epoch;
+        let is_granted =
+            matches!(life, Life::Assigned { session: owner, epoch } if (owner, epoch) == (session, granted));
+        (is_granted && stored > granted).then_some((partition, granted, stored))
     };
-    let working = || input.sessions.iter().filter(|(_, takes_work)| **takes_work).map(|(session, _)| session);
-    working().filter(|session| joined(session)).count() * input.partitions.len().div_ceil(working().count().max(1))
+    let stored: Vec<_> = context.board.running().into_iter().filter_map(stored).collect();
+    if stored.is_empty() {
+        return Vec::new();
+    }
+    let progress = context.board.progress();
+    let is_unclaimed = |(partition, granted, _): &(RoutePartition, Epoch, Epoch)| {
+        progress.get(partition).is_some_and(|progress| progress.epoch == *granted && progress.next_offset.is_none())
+    };
+    let raise = |(partition, granted, stored)| Command::RaiseEpoch { partition, granted, stored };
+    stored.into_iter().filter(is_unclaimed).map(raise).collect()
 }
 
 /// Plans, and takes the time.
@@ -109,3 +151,7 @@ fn warn_of_refused(outcome: Option<&Outcome>) {
         warn!(%revision, reason = %refused.rejection, "a stale step was refused; it is planned anew");
     }
 }
+
+#[cfg(test)]
+#[path = "reconcile_test.rs"]
+mod reconcile_test;

@@ -109,6 +109,12 @@ impl<'a> Loads<'a> {
         }
     }
 
+    /// Whether one session has two more than another.
+    pub(super) fn are_uneven(&self) -> bool {
+        let counts = || self.of_session.values().map(|load| load.count);
+        counts().max().unwrap_or(0) >= counts().min().unwrap_or(0) + 2
+    }
+
     /// Moves the topic's counts into the order, and those of the topic before out of it.
     fn place_topic(&mut self, topic: Option<TopicKey<'a>>) {
         let before = std::mem::replace(&mut self.placing, topic);

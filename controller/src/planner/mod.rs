@@ -44,6 +44,8 @@ pub struct Plan {
     pub moves: Vec<Move>,
     /// The partitions that nobody is going to copy after these moves, each with the reason.
     pub waiting: Vec<Waiting>,
+    /// Whether a session will still have two more than another one, since what it runs can't move or the budget ended.
+    pub is_uneven: bool,
 }
 
 /// A partition that is not copied.
@@ -144,6 +146,7 @@ impl<'a> Planner<'a> {
             let Some((from, candidate)) = self.loads.shift_one() else { break };
             self.release(candidate, from, Cause::Balance);
         }
+        self.plan.is_uneven = self.loads.are_uneven();
     }
 
     fn release(&mut self, candidate: &Candidate, from: SessionId, cause: Cause) {

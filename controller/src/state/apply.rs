@@ -7,11 +7,12 @@ use super::command::{Command, Envelope, FORMAT};
 use super::events::Stamp;
 use super::invariants;
 use super::outcome::{Effect, Outcome, Refused, Rejection};
+use super::requests::fingerprint;
 use super::sessions::Session;
 
 impl State {
     /// Applies a command as the change `revision`, wholly or not at all. The same commands in the same order make the
-    /// same table everywhere.
+    /// same table everywhere. A rejection, or a batch of which each item is refused, does not use the revision up.
     ///
     /// # Panics
     /// If the revision is not a later one, or, in debug builds, if an invariant is violated.
@@ -25,7 +26,7 @@ impl State {
         let result = self.apply_unchecked(revision, envelope);
         invariants::check(self).unwrap_or_else(|violation| panic!("after revision {revision}: {violation}"));
         invariants::check_step(&before, self).unwrap_or_else(|violation| panic!("in revision {revision}: {violation}"));
-        assert!(result.is_ok() || *self == before, "revision {revision} was rejected and changed the table");
+        assert!(self.revision == revision || *self == before, "revision {revision} is none and changed the table");
         result
     }
 
@@ -34,14 +35,20 @@ impl State {
         if format > FORMAT {
             return Err(Rejection::Format(format));
         }
-        if let Some(answer) = request.and_then(|request| self.requests.answer(request)) {
-            return Ok(answer.clone());
+        let request = request.map(|id| (id, fingerprint(&command)));
+        if let Some(answer) = request.and_then(|(id, asked)| self.requests.answer(id, asked)) {
+            return answer;
         }
+        let is_mere_batch = matches!(command, Command::Moves(_) | Command::Released(_) | Command::ReportTopics(_));
         let effect = self.dispatch(&Stamp { revision, time_ms, actor }, command)?;
-        self.revision = revision;
         let outcome = Outcome { revision, effect };
-        if let Some(request) = request {
-            self.requests.remember(request, outcome.clone());
+        if is_mere_batch && matches!(outcome.effect, Effect::Batch { applied: 0, .. }) {
+            // Like a rejection: nobody has to look at a table that is the same.
+            return Ok(outcome);
+        }
+        self.revision = revision;
+        if let Some((id, asked)) = request {
+            self.requests.remember(id, asked, outcome.clone());
         }
         Ok(outcome)
     }
@@ -76,17 +83,12 @@ impl State {
             Command::ReportTopics(reports) => Ok(batch(reports, |report| self.report_topic(stamp, report))),
             Command::SurveyRoute { route, incarnation } => self.survey_route(&route, incarnation),
             Command::RegisterSession { session, worker, address, software, replaces } => {
-                let registered = Session {
-                    worker,
-                    address,
-                    software,
-                    draining: false,
-                    registered: stamp.revision,
-                    took_over: replaces.is_some(),
-                };
+                let registered =
+                    Session { worker, address, software, draining: false, registered: stamp.revision, owed: true };
                 self.register_session(stamp, session, registered, replaces)
             }
             Command::DrainSession { session } => self.drain_session(stamp, session),
+            Command::SettleSessions(sessions) => Ok(self.settle_sessions(&sessions)),
             Command::DrainWorker { worker } => self.set_drained(stamp, &worker, true),
             Command::UndrainWorker { worker } => self.set_drained(stamp, &worker, false),
             Command::ExpireSession { session, reason, moves } => {

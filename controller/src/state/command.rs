@@ -166,6 +166,8 @@ pub enum Command {
         /// Which.
         worker: WorkerId,
     },
+    /// Sessions were given their even share: nothing more moves for them.
+    SettleSessions(Vec<SessionId>),
     /// A session is gone. Its partitions are unassigned and go to others in the same entry.
     ExpireSession {
         /// Which.

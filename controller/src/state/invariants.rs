@@ -34,6 +34,7 @@ const C4: (&str, &str) = ("C4", "slots exist exactly for partitions of topics on
 const C5: (&str, &str) = ("C5", "what an operator asked for the next grant ends with it");
 const C6: (&str, &str) = ("C6", "an election alone moves nothing");
 const R1: (&str, &str) = ("R1", "a route's clusters are known, and so is what a removed one left behind");
+const R2: (&str, &str) = ("R2", "a target topic has one writer on a route");
 const BOUNDS: (&str, &str) = ("B1", "tables of the past are bounded");
 
 /// Checks one table.
@@ -122,6 +123,8 @@ fn slots_and_topics(state: &State) -> Result<(), Violation> {
         let (route, name) = key;
         ensure(state.routes.contains_key(route), C4, || format!("topic {name} is on the unknown route {route}"))?;
         let wanted = if topic.leaving { 0 } else { topic.facts.map_or(0, |facts| facts.partitions) };
+        let writer = state.routes[route].sources.get(&topic.target);
+        ensure(topic.facts.is_none() || writer == Some(name), R2, || format!("{writer:?} and {name} write {key:?}"))?;
         let (mut present, mut own) = (0, 0);
         while let Some((id, slot)) = slots.next_if(|(id, _)| id.route == *route && id.topic == *name) {
             own += 1;

@@ -63,6 +63,23 @@ fn a_drained_worker_stays_drained_over_its_restarts() {
 }
 
 #[test]
+fn an_even_share_is_owed_to_who_comes_or_takes_work_again_until_it_is_given() {
+    let mut state = fleet();
+    let (worker, owed) =
+        (WorkerId::new("w0").unwrap(), |state: &State, number| state.sessions()[&session(number)].owed);
+    done(&mut state, register(7, 0, Some(session(0))));
+    assert!(owed(&state, 7), "nothing was given to the session whose place it took");
+    done(&mut state, Command::SettleSessions(vec![session(7), session(9)]));
+    assert_eq!((owed(&state, 7), owed(&state, 1)), (false, true));
+    done(&mut state, register(8, 0, Some(session(7))));
+    assert!(!owed(&state, 8));
+    done(&mut state, Command::DrainWorker { worker: worker.clone() });
+    assert!(!owed(&state, 8));
+    done(&mut state, Command::UndrainWorker { worker });
+    assert!(owed(&state, 8));
+}
+
+#[test]
 fn a_worker_that_drained_and_ended_has_left_and_any_other_is_lost() {
     let mut state = fleet();
     let presence = |state: &State, worker: &str| state.workers()[&WorkerId::new(worker).unwrap()].presence;

@@ -3,6 +3,8 @@
 use common::ids::{ClusterName, Epoch, Partition, Revision, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
 use serde::{Deserialize, Serialize};
 
+use super::command::RequestId;
+
 /// A command was applied.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Outcome {
@@ -43,6 +45,9 @@ pub enum Rejection {
     /// A newer version wrote it.
     #[error("the command has format {0}, which this controller is too old to read")]
     Format(u16),
+    /// A request is repeated as it was.
+    #[error("request id {} was used for another command; a new command needs a new id", .0.0)]
+    RequestReused(RequestId),
     /// There is no such cluster.
     #[error("there is no cluster {0}")]
     UnknownCluster(ClusterName),

@@ -22,8 +22,8 @@ pub struct Session {
     pub draining: bool,
     /// The change that registered it.
     pub registered: Revision,
-    /// Whether it took the place of an earlier session of its worker, in the entry that ended that one.
-    pub took_over: bool,
+    /// Whether it is still to be given its even share: it came, or takes work again, and nothing moved for it yet.
+    pub owed: bool,
 }
 
 impl State {
@@ -32,7 +32,7 @@ impl State {
         &mut self,
         stamp: &Stamp,
         id: SessionId,
-        session: Session,
+        mut session: Session,
         replaces: Option<SessionId>,
     ) -> Result<Effect, Rejection> {
         if self.sessions().get(&id).is_some_and(|known| known.worker == session.worker) {
@@ -51,6 +51,8 @@ impl State {
             });
         }
         if let Some(replaced) = replaces {
+            // It gets its worker's own partitions back; what was owed to that worker stays owed.
+            session.owed = self.sessions[&replaced].owed;
             self.end_session(stamp, replaced, "its worker started anew");
         }
         let text = format!("session {id} of worker {worker} at {} registered", session.address);
@@ -78,6 +80,16 @@ impl State {
         let text = format!("session {id} of worker {} drains", session.worker);
         self.events.record(stamp, NewEvent::new(EventKind::Session, text));
         Ok(Effect::Done)
+    }
+
+    /// Notes that sessions were given their even share. Those that are gone need nothing.
+    pub(super) fn settle_sessions(&mut self, settled: &[SessionId]) -> Effect {
+        for id in settled {
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.owed = false;
+            }
+        }
+        Effect::Done
     }
 
     /// Ends a session that is known and takes its partitions from it.

@@ -176,15 +176,13 @@ impl State {
         let id = &step.partition;
         let (life, text) = match (life, step.step) {
             (Life::Assigned { session, epoch }, Step::Release { .. }) => {
-                let text = format!("{id} is released by {session}: {}", step.cause);
+                let text = format!("{id} is released by {}: {}", self.owner_name(session, epoch), step.cause);
                 (Life::Releasing { session, epoch, since: stamp.revision }, text)
             }
             (_, Step::Assign { to }) => {
                 let epoch = step.planned_on.next();
-                (
-                    Life::Assigned { session: to, epoch },
-                    format!("{id} is assigned to {to} (epoch {epoch}): {}", step.cause),
-                )
+                let text = format!("{id} is assigned to {}: {}", self.owner_name(to, epoch), step.cause);
+                (Life::Assigned { session: to, epoch }, text)
             }
             (life, Step::Release { .. }) => unreachable!("checked: {id} is {}", life.name()),
         };
@@ -295,8 +293,14 @@ impl State {
         let slot = self.slots.get_mut(id).expect("the caller looked it up");
         let Life::Assigned { session, epoch } = slot.life else { return };
         slot.life = Life::Releasing { session, epoch, since: stamp.revision };
-        let text = format!("{id} is released by {session}: {why}");
+        let text = format!("{id} is released by {}: {why}", self.owner_name(session, epoch));
         self.events.record(stamp, NewEvent::new(EventKind::Move, text).on_partition(id));
+    }
+
+    /// An owner, for people.
+    fn owner_name(&self, session: SessionId, epoch: Epoch) -> String {
+        let worker = &self.sessions[&session].worker;
+        format!("{worker} (session {session}, epoch {epoch})")
     }
 
     /// Takes everything from a session that is gone. Returns how much it was.

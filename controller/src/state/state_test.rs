@@ -297,6 +297,80 @@ fn a_repeated_request_gets_its_first_answer() {
 }
 
 #[test]
+fn a_request_id_that_comes_again_with_another_command_is_refused() {
+    let mut state = fleet();
+    let id = RequestId(ulid::Ulid(5));
+    let ask = |state: &mut State, command| {
+        let revision = state.revision.next();
+        state.apply(revision, Envelope { request: Some(id), ..envelope(command) })
+    };
+    ask(&mut state, Command::PauseRoute { route: route(0), reason: "test".into() }).unwrap();
+    let other = ask(&mut state, Command::ResumeRoute { route: route(0) });
+    assert_eq!(other, Err(Rejection::RequestReused(id)));
+    assert!(state.routes()[&route(0)].paused);
+}
+
+#[test]
+fn a_batch_of_which_nothing_is_applied_is_no_change() {
+    let mut state = fleet();
+    let before = state.clone();
+    let stale = Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]);
+    assert!(matches!(refused(&mut state, stale), Rejection::WrongLife { .. }));
+    assert_eq!(state, before);
+}
+
+#[test]
+fn a_topic_whose_target_another_one_writes_waits_until_it_can_have_it() {
+    let mut state = fleet();
+    let add =
+        |name, target, start| Command::AddTopic { route: route(0), topic: topic(name), target: topic(target), start };
+    done(&mut state, add(1, 2, None));
+    let incarnation = state.routes[&route(0)].incarnation;
+    let report = |state: &State, finding| TopicReport {
+        route: route(0),
+        incarnation,
+        seen: state.revision,
+        topic: topic(2),
+        target: topic(2),
+        finding,
+    };
+    let taken = Rejection::TargetTaken { target: topic(2), other: topic(1) };
+    let found = ready(&state, route(0), topic(2), 9, 1, 0);
+    assert_eq!(refused(&mut state, found), taken);
+    let wait = report(&state, Finding::Waiting(Reason::Waiting { text: "taken".into() }));
+    done(&mut state, Command::ReportTopics(vec![wait]));
+    assert!(matches!(state.topic_state(&route(0), &topic(2)), Some(TopicState::Waiting(_))));
+    let found = ready(&state, route(0), topic(2), 9, 1, 0);
+    assert_eq!(refused(&mut state, found), taken);
+    assert_eq!(try_do(&mut state, add(2, 2, None)), Err(taken));
+
+    let mut given_another = state.clone();
+    done(&mut given_another, add(2, 5, None));
+    let found = ready(&given_another, route(0), topic(2), 9, 1, 0);
+    done(&mut given_another, found);
+    assert_eq!(given_another.routes()[&route(0)].sources[&topic(5)], topic(2));
+
+    done(&mut state, Command::RemoveTopic { route: route(0), topic: topic(1) });
+    let found = ready(&state, route(0), topic(2), 9, 1, 0);
+    done(&mut state, found);
+    assert_eq!(state.routes()[&route(0)].sources[&topic(2)], topic(2));
+}
+
+#[test]
+fn a_move_names_the_worker() {
+    let mut state = fleet();
+    let assign = step(&state, 0, Step::Assign { to: session(1) });
+    done(&mut state, assign);
+    let release = step(&state, 0, Step::Release { from: session(1) });
+    done(&mut state, release);
+    let texts: Vec<_> = state.events().into_iter().filter(|event| event.event.kind == EventKind::Move).collect();
+    let texts: Vec<_> = texts.into_iter().map(|event| event.event.text.as_str()).collect();
+    let owner = format!("w1 (session {}, epoch 5): it had no owner yet", session(1));
+    let [assigned, released] = [format!("r0:t0/0 is assigned to {owner}"), format!("r0:t0/0 is released by {owner}")];
+    assert_eq!(texts, [assigned, released]);
+}
+
+#[test]
 fn the_same_twice_is_no_error_and_something_else_under_the_name_is() {
     let mut state = fleet();
     let add = Command::AddRoute { route: route(0), settings: settings() };
@@ -392,6 +466,7 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
         36..=38 => Command::MovePartition { partition, to: WorkerId::new(format!("w{}", b % 5)).unwrap() },
         39 => Command::DrainWorker { worker: WorkerId::new(format!("w{}", b % 5)).unwrap() },
         40 => Command::UndrainWorker { worker: WorkerId::new(format!("w{}", b % 5)).unwrap() },
+        41 => Command::SettleSessions(vec![s]),
         _ => {
             let granted = owner.map_or(epoch, |(_, epoch)| epoch);
             Command::RaiseEpoch { partition, granted, stored: Epoch(epoch.0 + u64::from(c % 2)) }
@@ -405,7 +480,7 @@ proptest! {
     /// `apply` itself checks the invariants around each command, and that a rejection leaves no trace.
     #[test]
     fn no_order_of_commands_breaks_an_invariant(
-        commands in prop::collection::vec((0u8..42, 0u8..6, 0u8..6, 0u32..16), 1..60)
+        commands in prop::collection::vec((0u8..43, 0u8..6, 0u8..6, 0u32..16), 1..60)
     ) {
         let mut state = State::new(FleetId::new("f").unwrap(), FleetIncarnation(0));
         done(&mut state, Command::AddCluster(cluster("a")));

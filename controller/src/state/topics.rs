@@ -132,13 +132,12 @@ impl State {
         self.topics.get(&(route.clone(), topic.clone())).ok_or_else(unknown)
     }
 
-    /// The row of a topic, made if it is new.
+    /// The row of a topic, made if it is new. It writes its target topic unless another one does.
     fn topic_or_new(&mut self, route: &RouteName, name: &TopicName, target: TopicName) -> &mut Topic {
         let sources = &mut self.routes.get_mut(route).expect("the caller looked it up").sources;
-        self.topics.entry((route.clone(), name.clone())).or_insert_with(|| {
-            sources.insert(target.clone(), name.clone());
-            Topic::new(target)
-        })
+        let topic = self.topics.entry((route.clone(), name.clone())).or_insert_with(|| Topic::new(target));
+        sources.entry(topic.target.clone()).or_insert_with(|| name.clone());
+        topic
     }
 
     /// Adds a topic by name. The same again changes nothing; one that is leaving stays after all.
@@ -155,13 +154,19 @@ impl State {
             return Err(Rejection::RouteLeaving(route));
         }
         let key = (route.clone(), name.clone());
+        check_target(known, &name, &target)?;
         match self.topics.get(&key) {
+            // It only waits since another one wrote its target topic: now it has one of its own.
+            Some(topic) if known.sources.get(&topic.target) != Some(&name) => {
+                let topic = self.topic_mut(&route, &name);
+                topic.target = target.clone();
+                topic.waiting = None;
+            }
             Some(topic) if topic.target != target || (start.is_some() && topic.start != start) => {
                 return Err(Rejection::TopicDiffers { route, topic: name });
             }
             Some(topic) if topic.by_name && !topic.leaving => return Ok(Effect::Exists),
-            Some(_) => {}
-            None => check_target(known, &target)?,
+            Some(_) | None => {}
         }
         let text = format!("topic {name} added to route {route}");
         self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_topic(&route, &name));
@@ -250,10 +255,8 @@ impl State {
         if known.leaving || known.removed_topics.contains(&name) || topic.is_some_and(|topic| topic.leaving) {
             return Err(Rejection::TopicRemoved { route, topic: name });
         }
-        if topic.is_none() {
-            check_target(known, &target)?;
-        }
         if let Finding::Ready { facts, new_partitions, .. } = &finding {
+            check_target(known, &name, topic.map_or(&target, |topic| &topic.target))?;
             self.check_facts(&route, &name, topic.and_then(|topic| topic.facts), facts, new_partitions)?;
         }
         let topic = self.topic_or_new(&route, &name, target);
@@ -396,16 +399,17 @@ impl State {
             *floor = slot.epoch.max(*floor);
         }
         if leaving && self.slots_of(route, name).next().is_none() {
-            let topic = self.topics.remove(&key).expect("looked up above");
-            self.routes.get_mut(route).expect("C4: a topic's route is known").sources.remove(&topic.target);
+            self.topics.remove(&key);
+            let sources = &mut self.routes.get_mut(route).expect("C4: a topic's route is known").sources;
+            sources.retain(|_, source| source != name);
             self.drop_if_empty(route);
         }
     }
 }
 
 /// A target topic has one writer on a route.
-fn check_target(route: &Route, target: &TopicName) -> Result<(), Rejection> {
-    match route.sources.get(target) {
+fn check_target(route: &Route, name: &TopicName, target: &TopicName) -> Result<(), Rejection> {
+    match route.sources.get(target).filter(|other| *other != name) {
         Some(other) => Err(Rejection::TargetTaken { target: target.clone(), other: other.clone() }),
         None => Ok(()),
     }

@@ -65,6 +65,9 @@ impl State {
             return Ok(Effect::Exists);
         }
         worker.drained = drained;
+        if let Some(session) = self.sessions.get_mut(&worker.session) {
+            session.owed |= !drained;
+        }
         let text = if drained { format!("worker {id} drained") } else { format!("worker {id} takes work again") };
         self.events.record(stamp, NewEvent::new(EventKind::Admin, text));
         self.forget_workers();

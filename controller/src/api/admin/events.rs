@@ -53,17 +53,17 @@ async fn tell(api: Api, leading: Leading, asked: v1::ListEventsRequest, listener
     let _ = listener.send(Err(api.status(error))).await;
 }
 
-/// Sends what is newer than what was told.
+/// Sends what is newer than what was told. A change counts as told once all its events were sent.
 async fn send(leading: &Leading, told: &mut Revision, listener: &Listener) -> Result<(), mpsc::error::SendError<()>> {
-    let news: Vec<v1::Event> = {
+    let (news, revision): (Vec<v1::Event>, Revision) = {
         let state = leading.handle.state();
-        state.events().into_iter().filter(|event| event.revision > *told).map(describe).collect()
+        let news = state.events().into_iter().filter(|event| event.revision > *told).map(describe);
+        (news.collect(), state.revision())
     };
     for event in news {
-        let revision = Revision(event.revision);
         listener.reserve().await?.send(Ok(event));
-        *told = revision;
     }
+    *told = revision.max(*told);
     Ok(())
 }
 

@@ -184,7 +184,7 @@ fn remedy(standstill: &Standstill) -> String {
             "decide where to read on: set the offset with kafka-consumer-groups --reset-offsets on the source, then \
              {resume} --continue"
         ),
-        Reason::Superseded { .. } => format!("see who else copies it, and stop one of them; then {resume}"),
+        Reason::Superseded { .. } => format!("see who else copies it, and stop one of them; then {resume} --continue"),
         _ => "do what the text says; it goes on by itself then".to_owned(),
     }
 }

@@ -112,6 +112,7 @@ impl Looker {
         let answers = self.ask(view, clients, &listing, &topics, &mut look)?;
         for (topic, target) in &topics {
             let finding = match (&answers.source[topic], &answers.target[target]) {
+                _ if written_by_other(view, topic, target).is_some() => written_by_other(view, topic, target),
                 (Ok(Some(source)), Ok(found)) => {
                     self.settle(view, clients, &answers, (topic, target), (source, found.as_ref()), &mut look)
                 }
@@ -396,6 +397,17 @@ fn failed(side: Side, error: &Error) -> Option<Finding> {
         _ if error.is_retryable() => None,
         _ => Some(Finding::Waiting(Reason::Waiting { text: format!("the {side} can't describe it: {error}") })),
     }
+}
+
+/// Why a topic waits whose target topic another one writes.
+fn written_by_other(view: &RouteView, topic: &TopicName, target: &TopicName) -> Option<Finding> {
+    let other = view.sources.get(target).filter(|other| *other != topic)?;
+    let route = &view.route;
+    let text = format!(
+        "target topic {target} is written by topic {other}; give this one another: replisome topic add --route {route} \
+         {topic} --target NAME, or remove one of the two"
+    );
+    Some(Finding::Waiting(Reason::Waiting { text }))
 }
 
 /// Whether the table says it already.

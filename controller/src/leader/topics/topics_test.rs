@@ -197,3 +197,21 @@ async fn an_added_topic_is_copied_at_once_and_a_removed_one_stays_away() {
     assert_eq!(fleet.handle.state().topics().len(), 1, "the filter matches it still");
     assert_eq!(worker.grants(), [(id("secret", 0), Epoch(1))]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_whose_target_another_one_writes_waits_with_that_reason_and_is_reported_once() {
+    let fleet = lead(clusters(&[("a", 1)]), settings()).await;
+    fleet.until(|state| state.topics().len() == 1).await;
+    let remove = Command::RemoveTopic { route: route(), topic: topic("a") };
+    fleet.handle.propose("test", remove).await.unwrap();
+    let add = Command::AddTopic { route: route(), topic: topic("a"), target: topic("b"), start: None };
+    fleet.handle.propose("test", add).await.unwrap();
+    fleet.source.create_topic("b", 1);
+    fleet.until(|state| state.topics().contains_key(&(route(), topic("b")))).await;
+    let TopicState::Waiting(reason) = fleet.topic_state("b") else { panic!("{:?}", fleet.topic_state("b")) };
+    assert!(reason.to_string().contains("target topic b is written by topic a"), "{reason}");
+    sleep(Duration::from_secs(10)).await;
+    let revision = fleet.handle.state().revision();
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(fleet.handle.state().revision(), revision);
+}

@@ -20,6 +20,8 @@ pub(crate) struct RouteView {
     pub settings: RouteSettings,
     pub surveyed: bool,
     pub removed_topics: BTreeSet<TopicName>,
+    /// Which source topic writes each target topic.
+    pub sources: BTreeMap<TopicName, TopicName>,
     pub source: ClusterConfig,
     pub target: ClusterConfig,
     pub topics: BTreeMap<TopicName, Topic>,
@@ -36,6 +38,7 @@ impl RouteView {
             revision: state.revision(),
             surveyed: route.surveyed,
             removed_topics: route.removed_topics.clone(),
+            sources: route.sources.clone(),
             source: cluster(&route.settings.source)?,
             target: cluster(&route.settings.target)?,
             topics: state.topics_of(name).map(|(name, topic)| (name.clone(), topic.clone())).collect(),

@@ -1,0 +1,131 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLockReadGuard};
+
+use common::assignment::{Down, Hello, Inventory, PROTOCOL, Progress, Up};
+use common::config::{ClientProperties, ClusterConfig};
+use common::ids::{ClusterName, FleetId, Revision, WorkerId};
+use kafka::memory::{MemoryClients, MemoryCluster};
+use tokio::sync::watch;
+
+use super::super::command_log::{BoxFuture, CommandLog, LocalLog, ProposeError};
+use super::super::context::envelope;
+use super::super::fleet_test::{Fleet, clusters, id, lead, route, settings};
+use super::super::net::in_process;
+use super::super::{Leader, LeaderConfig};
+use super::*;
+use crate::state::Envelope;
+
+/// A log that loses so many moves.
+struct LosesMoves {
+    log: LocalLog,
+    moves: AtomicUsize,
+}
+
+impl CommandLog for LosesMoves {
+    fn propose(&self, envelope: Envelope) -> BoxFuture<'_, Result<Outcome, ProposeError>> {
+        let is_move = matches!(envelope.command, Command::Moves(_));
+        let lose = |left: usize| left.checked_sub(1);
+        if is_move && self.moves.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose).is_ok() {
+            return Box::pin(std::future::ready(Err(ProposeError::Unknown("lost".into()))));
+        }
+        self.log.propose(envelope)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.log.read()
+    }
+
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.log.revisions()
+    }
+}
+
+/// A leader over a log that is kept, with a route.
+async fn lead_over(log: Arc<dyn CommandLog>, (source, target): (MemoryCluster, MemoryCluster)) -> Fleet {
+    let named = |name: &str| ClusterName::new(name).unwrap();
+    let clients = MemoryClients::new([(named("source"), source.clone()), (named("target"), target.clone())]);
+    let (dialer, net) = in_process();
+    let leader = Leader::start(log, Box::new(net), Arc::new(clients), LeaderConfig::default()).await.unwrap();
+    let handle = leader.handle();
+    for name in ["source", "target"] {
+        let cluster = ClusterConfig { name: named(name), properties: ClientProperties::default() };
+        handle.propose("test", Command::AddCluster(cluster)).await.unwrap();
+    }
+    handle.propose("test", Command::AddRoute { route: route(), settings: settings() }).await.unwrap();
+    Fleet { source, target, handle, dialer, _leader: leader }
+}
+
+#[tokio::test(start_paused = true)]
+async fn moves_whose_outcome_is_unknown_are_planned_again_without_another_change() {
+    let log = Arc::new(LosesMoves { log: LocalLog::new(FleetId::new("f").unwrap()), moves: AtomicUsize::new(3) });
+    let fleet = lead_over(log.clone(), clusters(&[("a", 4)])).await;
+    let _first = fleet.worker(0).await;
+    let begin = tokio::time::Instant::now();
+    fleet.until(|state| state.slots().values().filter(|slot| slot.life.owner().is_some()).count() == 4).await;
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    log.moves.store(1, Ordering::SeqCst);
+    let second = fleet.worker(1).await;
+    fleet.until(|state| state.slots().values().any(|slot| matches!(slot.life, Life::Releasing { .. }))).await;
+    fleet.until_all_assigned(4).await;
+    assert_eq!(fleet.owned_by(&second), 2, "the share of one that joined is not lost with a proposal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_gives_the_share_that_the_one_before_owed() {
+    let log = Arc::new(LocalLog::new(FleetId::new("f").unwrap()));
+    let clusters = clusters(&[("a", 4)]);
+    let before = lead_over(log.clone(), clusters.clone()).await;
+    let first = before.worker(0).await;
+    before.until_all_assigned(4).await;
+    drop((first, before));
+    let (worker, session) = (WorkerId::new("w1").unwrap(), SessionId::from_number(101));
+    let join =
+        Command::RegisterSession { session, worker, address: "here".into(), software: "0".into(), replaces: None };
+    log.propose(envelope(None, "test", join)).await.unwrap();
+    let after = lead_over(log, clusters).await;
+    let (_first, second) = (after.worker(0).await, after.worker(1).await);
+    after.until(|state| state.slots().values().any(|slot| matches!(slot.life, Life::Releasing { .. }))).await;
+    after.until_all_assigned(4).await;
+    assert_eq!(after.owned_by(&second), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_finds_a_greater_epoch_stored_is_granted_above_it_unless_it_was_claimed() {
+    let fleet = lead(clusters(&[("a", 1)]), settings()).await;
+    let link = fleet.dialer.dial().await.unwrap();
+    let (worker, session) = (WorkerId::new("w").unwrap(), SessionId::from_number(5));
+    let (address, software) = ("here".into(), "0".into());
+    link.send(Up::Hello(Hello { protocol: PROTOCOL, worker, session, address, software })).await.unwrap();
+    fleet.until(|state| state.slots().get(&id("a", 0)).is_some_and(|slot| slot.life.owner().is_some())).await;
+    let epoch = Epoch(1);
+    let progress = |next_offset| Progress {
+        partition: id("a", 0),
+        epoch,
+        next_offset,
+        stored_offset: None,
+        source_end: None,
+        source_high_watermark: None,
+        lag_time: Duration::ZERO,
+        records: 0,
+        bytes: 0,
+    };
+    let phase = Phase::Held(Reason::Superseded { epoch: Epoch(9), session: None });
+    let running = vec![Running { partition: id("a", 0), epoch, phase }];
+    let held = Inventory { running, ..Inventory::default() };
+    for (next_offset, raised) in [(Some(common::offsets::NextOffset(3)), Epoch(1)), (None, Epoch(9))] {
+        link.send(Up::Progress(vec![progress(next_offset)])).await.unwrap();
+        link.send(Up::Inventory(held.clone())).await.unwrap();
+        sleep(Duration::from_millis(300)).await;
+        assert_eq!(fleet.handle.state().slots()[&id("a", 0)].epoch, raised, "{next_offset:?}");
+    }
+    let mut link = link;
+    let applied = loop {
+        if let Down::Snapshot(snapshot) = link.receive().await.unwrap()
+            && snapshot.grants.is_empty()
+        {
+            break snapshot.version;
+        }
+    };
+    link.send(Up::Inventory(Inventory { applied, running: vec![] })).await.unwrap();
+    fleet.until(|state| state.slots()[&id("a", 0)].life == Life::Assigned { session, epoch: Epoch(10) }).await;
+}
