@@ -51,7 +51,7 @@ struct CommandLine {
 enum Verb {
     /// Copy topics as MirrorMaker 1 does: same flags, same files, same consumer group; one process
     Mirror(Box<mirror::MirrorArgs>),
-    /// Show it in under a minute on embedded brokers: a fleet copies, a worker and the leader are killed, all is checked
+    /// Show it in a minute on embedded brokers: a fleet copies, a worker and the leader are killed, all is checked
     Demo(demo::DemoArgs),
     /// The fleet on one page: controllers, workers, routes, lag, what is wrong and what to do about it
     Status(admin::StatusCommand),

@@ -103,7 +103,7 @@ fn busy() -> String {
     if load < 2.0 + 2.0 * cores as f64 {
         return String::new();
     }
-    format!("; other work keeps this machine busy (load {load:.0}, {cores} cores), so judge silences when it is idle")
+    format!("; other work keeps this machine busy (load {load:.0}, {cores} cores): try again when it is idle")
 }
 
 fn round(duration: Duration) -> u64 {

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::scene::{self, Scene};
 use crate::failure::Failure;
 
-/// Records a second to each partition. An embedded broker keeps 5 MiB a partition: 130 bytes a record fill it in 100 s.
-pub const RECORDS_PER_SECOND: u32 = 400;
+/// Records a second to each partition. An embedded broker keeps 5 MiB a partition: 130 bytes a record fill it in 130 s.
+pub const RECORDS_PER_SECOND: u32 = 300;
 /// Bytes of each record's value.
 const RECORD_BYTES: usize = 100;
 /// Between two looks at the clock, and how long records are gathered into a batch: an embedded broker serves one batch

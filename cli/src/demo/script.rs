@@ -20,8 +20,8 @@ const CALM: Duration = Duration::from_secs(5);
 const SHOWN: Duration = Duration::from_secs(4);
 /// How long is watched what a kill does. Longer than a lease (5 s): what the dead leader had promised is over.
 const WATCHED: Duration = Duration::from_secs(10);
-/// A partition lags by less while it is copied as fast as it is written: half a second's records.
-const LAG_MAX: u64 = RECORDS_PER_SECOND as u64 / 2;
+/// A partition lags by less while it is copied as fast as it is written: a second's records.
+const LAG_MAX: u64 = RECORDS_PER_SECOND as u64;
 
 /// Plays it and says what was found.
 pub async fn play(stage: &Stage) -> Result<Found, Failure> {

@@ -26,7 +26,7 @@ const SUMMARY_INTERVAL: Duration = Duration::from_secs(5);
 /// How often it is looked whether something has come true.
 const PROBE_INTERVAL: Duration = Duration::from_millis(20);
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The stage.
 pub struct Stage {
@@ -124,8 +124,8 @@ impl Stage {
             }
         };
         timeout(PATIENCE, waiting).await.map_err(|_| {
-            let (patience, lines) = (PATIENCE.as_secs(), self.fleet.children.last_lines());
-            Failure::failed(format!("{what}: not within {patience} s; what the processes said last:{lines}"))
+            let (patience, busy, lines) = (PATIENCE.as_secs(), super::busy(), self.fleet.children.last_lines());
+            Failure::failed(format!("{what}: not within {patience} s{busy}; what the processes said last:{lines}"))
         })
     }
 

@@ -83,15 +83,10 @@ impl Claim {
 
 /// Counts and checksums of both sides, topic by topic.
 pub fn table(audit: &Audit) -> Vec<Line> {
-    let heading = format!(
-        "{:<8}  {:>9}  {:>9}  {:>7}  {:<16}  {:<16}",
-        "TOPIC",
-        SOURCE.to_uppercase(),
-        TARGET.to_uppercase(),
-        "AGAIN",
-        format!("CHECKSUM {}", SOURCE.to_uppercase()),
-        format!("CHECKSUM {}", TARGET.to_uppercase())
-    );
+    let (source, target) = (SOURCE.to_uppercase(), TARGET.to_uppercase());
+    let checksums = [&source, &target].map(|side| format!("CHECKSUM {side}"));
+    let heading =
+        format!("{:<8}  {source:>9}  {target:>9}  {:>7}  {:<16}  {}", "TOPIC", "AGAIN", checksums[0], checksums[1]);
     let row = |topic: &str| {
         let sides = || audit.iter().filter(|(partition, _)| partition.topic.as_str() == topic).map(|(_, sides)| sides);
         let (source, target) = (Contents::sum(sides().map(|s| s.source)), Contents::sum(sides().map(|s| s.target)));
