@@ -192,9 +192,10 @@ impl<E: Engine> Session<'_, E> {
                     supervisor.reconcile(Instant::now());
                     reported.progress(supervisor, link).await?;
                     reported.inventory(supervisor, link, false).await?;
+                    reported.heartbeat(link, Instant::now()).await?;
                 }
                 let farewell_by = *farewell_by.get_or_insert(Instant::now() + FAREWELL_MAX);
-                if supervisor.owes_nothing() || Instant::now() >= farewell_by {
+                if supervisor.owes_nothing() && reported.is_heard() || Instant::now() >= farewell_by {
                     return Ok(());
                 }
             }

@@ -80,6 +80,11 @@ impl Reported {
         send(link, Up::Heartbeat(Heartbeat { number: self.heartbeat, rss_bytes: rss_bytes() })).await
     }
 
+    /// Whether the leader has heard all that was sent up to the newest heartbeat.
+    pub(super) fn is_heard(&self) -> bool {
+        self.awaited.is_empty()
+    }
+
     /// When that was sent which a renewal answers.
     pub(super) fn sent(&mut self, renewal: &Renewal) -> Option<Instant> {
         let mut sent = None;

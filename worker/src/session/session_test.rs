@@ -338,6 +338,22 @@ async fn a_worker_leaves_once_its_leader_took_note_of_what_it_released() {
     link.send(snapshot(6, SESSION, &[]));
     let inventory = runs(&mut link, &[]).await;
     assert_eq!(inventory.applied.revision, Revision(6), "so that the release is confirmed");
+    link.send(Down::Renewed(renewal(u64::MAX)));
+    assert_eq!(rig.session.await.expect("no panic"), Ok(End::Shutdown));
+    assert!(told.elapsed() < FAREWELL_MAX / 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_without_work_leaves_once_its_leader_has_heard_that_it_does() {
+    let mut rig = rig(Books::default());
+    let mut link = rig.links.recv().await.expect("dialled");
+    runs(&mut link, &[]).await;
+    rig.shutdown.cancel();
+    while !matches!(link.receive().await.expect("connected"), Up::Draining) {}
+    assert!(matches!(link.receive().await.expect("connected"), Up::Heartbeat(_)));
+    let told = Instant::now();
+    assert!(!rig.session.is_finished());
+    link.send(Down::Renewed(renewal(u64::MAX)));
     assert_eq!(rig.session.await.expect("no panic"), Ok(End::Shutdown));
     assert!(told.elapsed() < FAREWELL_MAX / 2);
 }
