@@ -98,8 +98,9 @@ grep -q " $victim " "$scratch/before" || fail "$victim has no partition"
 (for ((i = 0; i < load_seconds * 100; i++)); do printf 'load-%d:%d\n' "$((i % 997))" "$i"; sleep 0.01; done | produce) &
 load=$!
 sleep 5
-docker kill "$(container "$victim")" >/dev/null
+dying=$(container "$victim")
 killed=$SECONDS
+docker kill "$dying" >/dev/null
 within 60 "the partitions of $victim copied by others" all_copied_by_others_than "$victim"
 say "moved within $((SECONDS - killed)) s"
 assignments >"$scratch/after"
