@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::ids::{TopicId, TopicName, TopicPartition};
 use common::offsets::NextOffset;
 
-use super::admin_offsets::{self, Found, NO_LEADER};
+use super::admin_offsets::{self, Found};
 use super::errors;
 use crate::admin::{ClusterAdmin, GroupMember, NewTopic, OffsetQuery, TopicConfig, TopicConfigs, TopicDescription};
 use crate::error::{Error, ErrorKind};
@@ -33,11 +33,15 @@ const FIRST_LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 /// With less time than this left, nothing more is asked.
 const LEAST_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How soon all topics may be asked for again because of partitions that are not found.
-const RENEW_PAUSE: Duration = Duration::from_secs(2);
+/// How long the client surely knows the leaders of a topic that it described: it forgets them after `metadata.max.age.ms`,
+/// 15 minutes.
+const KNOWN_FOR: Duration = Duration::from_secs(300);
 
 /// How long an order may take: the controller waits until all brokers know of it.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is being done while topics are described.
+const DESCRIBING: &str = "describing topic";
 
 /// Topics described by one request, so that neither it nor its answer grows without bound.
 const TOPICS_MAX: usize = 500;
@@ -57,9 +61,12 @@ const COORDINATOR_PAUSE: Duration = Duration::from_millis(100);
 pub struct LibrdkafkaAdmin {
     client: Client,
     has_controller: AtomicBool,
-    /// When the client's idea of the topics was renewed last.
-    renewed: Mutex<Option<Instant>>,
+    /// Topics that the cluster described, until when the client surely knows their leaders, and their partitions.
+    known: Mutex<BTreeMap<String, (Instant, usize)>>,
 }
+
+/// Topics by name with what was found out about each.
+type Answers<T> = BTreeMap<String, Result<T, Failure>>;
 
 impl LibrdkafkaAdmin {
     /// An administrator whose client has this configuration, in librdkafka's words.
@@ -67,7 +74,7 @@ impl LibrdkafkaAdmin {
         let properties: Vec<_> = config.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         // a producer: unlike a consumer it needs no group
         let client = Client::new(Kind::Producer, &properties).map_err(|text| Error::new(ErrorKind::Config, text))?;
-        Ok(Self { client, has_controller: AtomicBool::new(false), renewed: Mutex::new(None) })
+        Ok(Self { client, has_controller: AtomicBool::new(false), known: Mutex::default() })
     }
 
     /// A request to whichever broker is responsible.
@@ -130,92 +137,110 @@ impl LibrdkafkaAdmin {
         telling
     }
 
-    /// Asks for something of each topic, in bounded requests, and puts the answers into the order asked.
-    fn for_each<T: Clone, U>(
+    /// Asks for something of each topic, none twice, in bounded requests.
+    fn ask_each<T>(
         &self,
         doing: &str,
         wait: Duration,
-        topics: &[TopicName],
+        topics: &BTreeSet<&str>,
         ask: impl Fn(&Request<'_>, &[&str]) -> Result<Named<T>, Failure>,
-        made: impl Fn(T) -> U,
-    ) -> Result<Vec<Result<U, Error>>, Error> {
-        self.begin();
-        // asking for one twice is an error
-        let distinct: Vec<&str> = topics.iter().map(TopicName::as_str).collect::<BTreeSet<_>>().into_iter().collect();
-        let mut found: BTreeMap<String, Result<T, Failure>> = BTreeMap::new();
-        for some in distinct.chunks(TOPICS_MAX) {
+    ) -> Result<Answers<T>, Error> {
+        let missing = || Err(Failure::of(Code::UNKNOWN_TOPIC_OR_PART));
+        let mut found: Answers<T> = topics.iter().map(|topic| ((*topic).to_owned(), missing())).collect();
+        let topics: Vec<&str> = topics.iter().copied().collect();
+        for some in topics.chunks(TOPICS_MAX) {
             let request = self.to_controller(wait, doing)?;
             found.extend(ask(&request, some).map_err(|failure| self.error(doing, &failure))?);
         }
+        Ok(found)
+    }
+
+    /// Puts the answers into the order in which the topics were named.
+    fn in_order<T: Clone, U>(
+        &self,
+        doing: &str,
+        topics: &[TopicName],
+        found: &Answers<T>,
+        made: impl Fn(T) -> U,
+    ) -> Vec<Result<U, Error>> {
         let answer = |topic: &TopicName| {
-            let missing = || Failure::of(Code::UNKNOWN_TOPIC_OR_PART);
-            let found = found.get(topic.as_str()).cloned().unwrap_or_else(|| Err(missing()));
+            let found = found[topic.as_str()].clone();
             found.map(&made).map_err(|failure| self.error(format_args!("{doing} {topic}"), &failure))
         };
-        Ok(topics.iter().map(answer).collect())
+        topics.iter().map(answer).collect()
+    }
+
+    /// Describes topics, after which the client knows their leaders.
+    fn describe(&self, wait: Duration, topics: &BTreeSet<&str>) -> Result<Answers<Topic>, Error> {
+        let found = self.ask_each(DESCRIBING, wait, topics, admin_topics::describe)?;
+        let now = Instant::now();
+        let mut known = self.known();
+        known.retain(|_, (until, _)| now < *until);
+        for (name, topic) in &found {
+            known.remove(name);
+            if let Ok(topic) = topic {
+                known.insert(name.clone(), (now + KNOWN_FOR, topic.partitions));
+            }
+        }
+        Ok(found)
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, (Instant, usize)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What is only needed to look offsets up.
 impl LibrdkafkaAdmin {
-    fn look_up(&self, wait: Duration, queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Found>, Error> {
-        let found = admin_offsets::look_up(&self.request(wait), queries)?;
+    /// Answers what needs no leader, and asks the leaders for the rest.
+    ///
+    /// The client must know them before it is asked: else it asks for them itself, and frees what it works on while it
+    /// works on it if they become known in between (`rd_kafka_topic_partition_list_query_leaders_async`).
+    fn look_up(&self, deadline: Instant, queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Found>, Error> {
+        let topics: BTreeSet<&str> = queries.iter().map(|(place, _)| place.topic.as_str()).collect();
+        let partitions = self.partitions(deadline, &topics)?;
+        let is_there = |place: &TopicPartition| match &partitions[place.topic.as_str()] {
+            Ok(partitions) if (place.partition.0 as usize) < *partitions => Ok(()),
+            Ok(_) => Err(Failure::of(Code::UNKNOWN_PARTITION)),
+            Err(failure) => Err(failure.clone()),
+        };
+        let found = admin_offsets::look_up(&self.request(time_left(deadline)), queries, is_there)?;
         found.map_err(|failure| self.error("looking up offsets", &failure))
     }
 
-    /// Asks once more where `found` may be stale. Without time or an answer it stays.
+    /// How many partitions each topic has, as it was described not long ago or just now.
+    fn partitions(&self, deadline: Instant, topics: &BTreeSet<&str>) -> Result<Answers<usize>, Error> {
+        let now = Instant::now();
+        let mut found = Answers::new();
+        for (name, (until, partitions)) in self.known().iter() {
+            if now < *until && topics.contains(name.as_str()) {
+                found.insert(name.clone(), Ok(*partitions));
+            }
+        }
+        let unknown = topics.iter().copied().filter(|topic| !found.contains_key(*topic)).collect();
+        let described = self.describe(time_left(deadline), &unknown)?;
+        found.extend(described.into_iter().map(|(name, topic)| (name, topic.map(|topic| topic.partitions))));
+        Ok(found)
+    }
+
+    /// Describes topics anew and asks once more where `found` may be stale. Without time or an answer it stays.
     fn look_up_again(&self, deadline: Instant, queries: &[(TopicPartition, OffsetQuery)], found: &mut [Found]) {
-        let left = time_left(deadline);
-        if left < LEAST_TIMEOUT {
+        let places: Vec<usize> = (0..found.len()).filter(|at| admin_offsets::may_be_stale(&found[*at])).collect();
+        if places.is_empty() || time_left(deadline) < LEAST_TIMEOUT {
             return;
         }
-        let places: Vec<usize> = (0..found.len()).filter(|at| admin_offsets::may_be_stale(&found[*at])).collect();
         let asked: Vec<_> = places.iter().map(|at| queries[*at].clone()).collect();
-        for (at, answer) in places.into_iter().zip(self.look_up(left, &asked).into_iter().flatten()) {
+        let stale: BTreeSet<&str> = asked.iter().map(|(place, _)| place.topic.as_str()).collect();
+        self.known().retain(|name, _| !stale.contains(name.as_str()));
+        for (at, answer) in places.into_iter().zip(self.look_up(deadline, &asked).into_iter().flatten()) {
             found[at] = answer;
         }
     }
+}
 
-    /// Has the client ask for all topics, unless it did so just now; whether it has.
-    fn renew_topics(&self, deadline: Instant) -> bool {
-        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-        if renewed.is_some_and(|at| at.elapsed() < RENEW_PAUSE) || time_left(deadline) < LEAST_TIMEOUT {
-            return false;
-        }
-        *renewed = Some(Instant::now());
-        drop(renewed);
-        admin::metadata(&self.client, true, time_left(deadline)).is_ok()
-    }
-
-    /// The client does not say whether a partition without a leader is missing, denied or only between two leaders.
-    fn why_no_leader(&self, deadline: Instant, places: &BTreeSet<&TopicPartition>) -> BTreeMap<TopicPartition, Error> {
-        let topics: Vec<_> = places.iter().map(|place| place.topic.clone()).collect();
-        let described = match self.describe(time_left(deadline).max(LEAST_TIMEOUT), &topics) {
-            Ok(described) => described,
-            Err(error) => topics.iter().map(|_| Err(error.clone())).collect(),
-        };
-        let why = |(place, described): (&&TopicPartition, Result<TopicDescription, Error>)| {
-            let code = match described {
-                Ok(topic) if topic.partitions > place.partition.0 => Code::LEADER_NOT_AVAILABLE,
-                Ok(_) => Code::UNKNOWN_PARTITION,
-                Err(error) => return ((*place).clone(), error),
-            };
-            ((*place).clone(), errors::error(format_args!("looking up an offset of {place}"), &Failure::of(code)))
-        };
-        places.iter().zip(described).map(why).collect()
-    }
-
-    fn describe(&self, wait: Duration, topics: &[TopicName]) -> Result<Vec<Result<TopicDescription, Error>>, Error> {
-        self.for_each("describing topic", wait, topics, admin_topics::describe, |topic: Topic| {
-            let (may_read, may_write) = topic.rights.unwrap_or((true, true));
-            TopicDescription {
-                id: TopicId(uuid::Uuid::from_u64_pair(topic.id.0, topic.id.1)),
-                partitions: u32::try_from(topic.partitions).unwrap_or(u32::MAX),
-                may_read,
-                may_write,
-            }
-        })
-    }
+/// Asking for one topic twice is an error.
+fn distinct(topics: &[TopicName]) -> BTreeSet<&str> {
+    topics.iter().map(TopicName::as_str).collect()
 }
 
 fn time_left(deadline: Instant) -> Duration {
@@ -239,22 +264,29 @@ impl ClusterAdmin for LibrdkafkaAdmin {
     }
 
     fn describe_topics(&self, topics: &[TopicName]) -> Result<Vec<Result<TopicDescription, Error>>, Error> {
-        self.describe(QUESTION_TIMEOUT, topics)
+        self.begin();
+        let found = self.describe(QUESTION_TIMEOUT, &distinct(topics))?;
+        Ok(self.in_order(DESCRIBING, topics, &found, |topic| {
+            let (may_read, may_write) = topic.rights.unwrap_or((true, true));
+            TopicDescription {
+                id: TopicId(uuid::Uuid::from_u64_pair(topic.id.0, topic.id.1)),
+                partitions: u32::try_from(topic.partitions).unwrap_or(u32::MAX),
+                may_read,
+                may_write,
+            }
+        }))
     }
 
     fn topic_configs(&self, topics: &[TopicName]) -> Result<Vec<Result<TopicConfigs, Error>>, Error> {
-        self.for_each(
-            "describing the settings of topic",
-            QUESTION_TIMEOUT,
-            topics,
-            admin_configs::describe,
-            |settings| {
-                let setting = |setting: admin_configs::Setting| {
-                    (setting.name, TopicConfig { value: setting.value, is_override: setting.is_override })
-                };
-                TopicConfigs(settings.into_iter().map(setting).collect())
-            },
-        )
+        self.begin();
+        let doing = "describing the settings of topic";
+        let found = self.ask_each(doing, QUESTION_TIMEOUT, &distinct(topics), admin_configs::describe)?;
+        Ok(self.in_order(doing, topics, &found, |settings| {
+            let setting = |setting: admin_configs::Setting| {
+                (setting.name, TopicConfig { value: setting.value, is_override: setting.is_override })
+            };
+            TopicConfigs(settings.into_iter().map(setting).collect())
+        }))
     }
 
     fn create_topic(&self, topic: &NewTopic) -> Result<(), Error> {
@@ -283,23 +315,13 @@ impl ClusterAdmin for LibrdkafkaAdmin {
 
     fn offsets(&self, queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Result<NextOffset, Error>>, Error> {
         self.begin();
-        let deadline = Instant::now() + QUESTION_TIMEOUT;
-        let mut found = self.look_up(FIRST_LOOK_TIMEOUT, queries)?;
-        // The client keeps topics as it saw them last: a partition that is new to it, or has moved, is looked for once
-        // more.
-        if found.iter().any(admin_offsets::may_be_stale) && self.renew_topics(deadline) {
-            self.look_up_again(deadline, queries, &mut found);
-        }
+        let begin = Instant::now();
+        let mut found = self.look_up(begin + FIRST_LOOK_TIMEOUT, queries)?;
+        // A topic that is known may have grown meanwhile, and its leaders moved.
+        self.look_up_again(begin + QUESTION_TIMEOUT, queries, &mut found);
         let report = self.reports();
-        let is_leaderless = |found: &Found| matches!(found, Err(failure) if failure.code == NO_LEADER);
-        let leaderless =
-            queries.iter().zip(&found).filter(|(_, found)| is_leaderless(found)).map(|((place, _), _)| place);
-        let why_no_leader = self.why_no_leader(deadline, &leaderless.collect());
         let answer = |(found, (place, _)): (Found, &(TopicPartition, OffsetQuery))| {
             found.map_err(|failure| {
-                if let Some(error) = why_no_leader.get(place).filter(|_| failure.code == NO_LEADER) {
-                    return error.clone();
-                }
                 // what the client says of its connections tells more
                 let told = report.as_ref().filter(|_| failure.code == Code::TIMED_OUT).unwrap_or(&failure);
                 errors::error(format_args!("looking up an offset of {place}"), told)
@@ -325,7 +347,10 @@ impl ClusterAdmin for LibrdkafkaAdmin {
     }
 
     fn delete_group(&self, group: &str) -> Result<(), Error> {
-        self.begin();
+        // A coordinator that can't tell about groups can't delete them either. librdkafka must not find that out: it would
+        // count its own queue down twice (`rd_kafka_DeleteGroupsRequest`, then `rd_kafka_coord_req_fsm`) and abort the
+        // process when the client ends.
+        self.group_members(group)?;
         match ask_coordinator(|| admin_groups::delete(&self.request(QUESTION_TIMEOUT), group)) {
             Err(failure) if failure.code != GROUP_ID_NOT_FOUND => {
                 Err(self.error(format_args!("deleting group {group}"), &failure))

@@ -16,14 +16,13 @@ use crate::ffi::partitions::{Element, PartitionList};
 /// What was found for one query.
 pub(super) type Found = Result<NextOffset, Failure>;
 
-/// The code of a whole request of whose partitions none has a leader, be it missing, hidden or between two leaders.
-pub(super) const NO_LEADER: Code = Code(-156);
+/// The code of a whole request of whose partitions none has a leader.
+const NO_LEADER: Code = Code(-156);
 
 /// Whether the client may have looked into a cache older than the partition.
 pub(super) fn may_be_stale(found: &Found) -> bool {
     const FENCED_LEADER_EPOCH: Code = Code(74);
     let codes = [
-        NO_LEADER,
         FENCED_LEADER_EPOCH,
         Code::UNKNOWN_PARTITION,
         Code::UNKNOWN_TOPIC,
@@ -72,28 +71,25 @@ impl Question {
     }
 }
 
-/// Looks offsets up, in the order asked.
+/// Looks offsets up, in the order asked. `is_there` answers for partitions that need not be asked for.
 ///
 /// # Errors
 /// Outside, a partition that no cluster can have; inside, that of a whole request.
 pub(super) fn look_up(
     request: &Request<'_>,
     queries: &[(TopicPartition, OffsetQuery)],
+    is_there: impl Fn(&TopicPartition) -> Result<(), Failure>,
 ) -> Result<Result<Vec<Found>, Failure>, Error> {
-    let missing = || Err(Failure::of(Code::UNKNOWN_TOPIC_OR_PART));
-    let mut answers: Vec<Found> = queries.iter().map(|_| missing()).collect();
-    let rounds = rounds(queries)?;
+    let no_leader = || Failure::of(Code::LEADER_NOT_AVAILABLE);
+    let there: Vec<_> = queries.iter().map(|(place, _)| is_there(place)).collect();
+    let rounds = rounds(queries.iter().enumerate().filter(|(at, _)| there[*at].is_ok()))?;
+    let mut answers: Vec<Found> = there.into_iter().map(|there| Err(there.err().unwrap_or_else(no_leader))).collect();
     // All at once, so that a broker which does not answer uses up the time of one round, not of each.
     let asked: Vec<_> = rounds.iter().map(|round| round.ask(request)).collect();
     for (round, asked) in rounds.iter().zip(asked) {
         let found = match asked.answers() {
             Ok(found) => found,
-            Err(failure) if failure.code == NO_LEADER => {
-                for question in round.questions.values() {
-                    answers[question.at] = Err(failure.clone());
-                }
-                continue;
-            }
+            Err(failure) if failure.code == NO_LEADER => continue,
             Err(failure) => return Ok(Err(failure)),
         };
         for element in found {
@@ -108,7 +104,7 @@ pub(super) fn look_up(
     Ok(Ok(answers))
 }
 
-fn rounds(queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Round>, Error> {
+fn rounds<'a>(queries: impl Iterator<Item = (usize, &'a (TopicPartition, OffsetQuery))>) -> Result<Vec<Round>, Error> {
     let mut rounds: Vec<Round> = Vec::new();
     let mut ask = |key: &(String, i32), is_committed, at, asked| {
         let fits = |round: &&mut Round| round.is_committed == is_committed && !round.questions.contains_key(key);
@@ -119,7 +115,7 @@ fn rounds(queries: &[(TopicPartition, OffsetQuery)]) -> Result<Vec<Round>, Error
             }
         }
     };
-    for (at, (place, query)) in queries.iter().enumerate() {
+    for (at, (place, query)) in queries {
         let key = (place.topic.to_string(), partition_number(place)?);
         match query {
             OffsetQuery::Earliest => ask(&key, true, at, EARLIEST),
@@ -167,7 +163,7 @@ mod tests {
             (place(1), OffsetQuery::Time(-5)),
             (place(0), OffsetQuery::LastStable),
         ];
-        let rounds = rounds(&queries).unwrap();
+        let rounds = rounds(queries.iter().enumerate()).unwrap();
         let seen: Vec<_> = rounds
             .iter()
             .map(|round| {
