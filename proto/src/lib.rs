@@ -23,5 +23,11 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 /// The metadata key by which a controller that does not lead names the one that does.
 pub const LEADER_METADATA: &str = "replisome-leader";
 
+/// The leader that a controller's answer names, if it names one.
+pub fn leader_of(metadata: &tonic::metadata::MetadataMap) -> Option<String> {
+    let leader = metadata.get(LEADER_METADATA)?.to_str().ok()?;
+    (!leader.is_empty()).then(|| leader.to_owned())
+}
+
 /// The greatest message that is sent or taken: a snapshot of a hundred thousand grants, or an entry of the log.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -12,16 +12,16 @@ use std::future::Future;
 use std::time::Duration;
 
 use common::assignment::Down;
-use common::net::{Closed, LeaderLink, WorkerLink, in_process};
+use common::net::{Closed, LeaderLink, ToWorker, in_process};
 use proto::v1::fleet_client::FleetClient;
 use proto::v1::{LeaderMessage, WorkerMessage};
-use proto::{LEADER_METADATA, MESSAGE_BYTES_MAX};
+use proto::{MESSAGE_BYTES_MAX, leader_of};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 use tonic::transport::Endpoint;
+use tonic::{Status, Streaming};
 
 /// How long one controller may take to answer. A live one takes milliseconds.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -101,20 +101,20 @@ async fn ask(address: String) -> Result<(LeaderLink, String), NotServed> {
         .map_err(|_| not_served("not an address of the form host:port".to_owned(), None))?
         .tcp_nodelay(true)
         .connect_timeout(CONNECT_MAX);
-    let (link, WorkerEnd { outgoing, link: worker_end }) = ends();
+    let (link, leader_end) = in_process();
+    let (up, down) = leader_end.split();
+    let outgoing = ReceiverStream::new(up).map(WorkerMessage::from);
     let attach = async {
         let channel = endpoint.connect().await.map_err(|error| not_served(root_cause(&error), None))?;
         let mut client = FleetClient::new(channel)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        client.attach(outgoing).await.map_err(|status| {
-            let leader = status.metadata().get(LEADER_METADATA).and_then(|leader| leader.to_str().ok());
-            not_served(status.message().to_owned(), leader.filter(|leader| !leader.is_empty()).map(str::to_owned))
-        })
+        let refused = |status: Status| not_served(status.message().to_owned(), leader_of(status.metadata()));
+        client.attach(outgoing).await.map_err(refused)
     };
     match timeout(ANSWER_MAX, attach).await {
         Ok(Ok(response)) => {
-            tokio::spawn(hear(response.into_inner(), worker_end));
+            tokio::spawn(hear(response.into_inner(), down));
             Ok((link, address))
         }
         Ok(Err(refusal)) => Err(refusal),
@@ -122,20 +122,8 @@ async fn ask(address: String) -> Result<(LeaderLink, String), NotServed> {
     }
 }
 
-/// The leader's end of a link, with what the worker sends as a stream of messages.
-struct WorkerEnd<S> {
-    outgoing: S,
-    link: common::net::ToWorker,
-}
-
-fn ends() -> (LeaderLink, WorkerEnd<impl tokio_stream::Stream<Item = WorkerMessage> + Send + 'static>) {
-    let (link, worker_link): (LeaderLink, WorkerLink) = in_process();
-    let (up, down) = worker_link.split();
-    (link, WorkerEnd { outgoing: ReceiverStream::new(up).map(WorkerMessage::from), link: down })
-}
-
 /// Passes on what the leader says, until either side ends.
-async fn hear(mut incoming: Streaming<LeaderMessage>, link: common::net::ToWorker) {
+async fn hear(mut incoming: Streaming<LeaderMessage>, link: ToWorker) {
     loop {
         let message = tokio::select! {
             message = incoming.message() => message,

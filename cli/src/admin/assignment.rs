@@ -157,9 +157,7 @@ async fn move_to(fleet: Fleet, partition: RoutePartition, to: &WorkerId) -> Resu
         let (partition, worker) = (Some(partition.clone()), to.to_string());
         admin.move_assignment(MoveAssignmentRequest { context: Some(context), partition, worker }).await
     };
-    let reply = fleet.client.change(&find_out, call).await?;
     let what = format!("partition {number} of topic {topic} on route {route}");
     let exists = format!("{what} is with worker {to} already; nothing was changed");
-    print::change(fleet.format, &reply, &format!("{what} goes to worker {to}"), &exists);
-    Ok(())
+    fleet.change(&find_out, &format!("{what} goes to worker {to}"), &exists, call).await
 }

@@ -74,8 +74,8 @@ pub fn trouble(address: &str, status: &Status) -> Trouble {
     let judged = |exit, text: String| Trouble::Final(Failure { exit, text });
     match status.code() {
         Code::Unavailable => {
-            let leader = status.metadata().get(proto::LEADER_METADATA).and_then(|leader| leader.to_str().ok());
-            Trouble::NotLeader { leader: leader.map(str::to_owned), why: said(text, "does not lead") }
+            let leader = proto::leader_of(status.metadata());
+            Trouble::NotLeader { leader, why: said(text, "does not lead") }
         }
         // An answer that breaks off without its end comes as unknown.
         Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {

@@ -157,10 +157,8 @@ async fn remove(fleet: Fleet, name: &ClusterName) -> Result<(), Failure> {
     let call = async |mut admin: Admin, context| {
         admin.remove_cluster(RemoveClusterRequest { context: Some(context), name: name.to_string() }).await
     };
-    let reply = fleet.client.change("replisome cluster list", call).await?;
     let gone = format!("cluster {name} was removed before");
-    print::change(fleet.format, &reply, &format!("cluster {name} removed"), &gone);
-    Ok(())
+    fleet.change("replisome cluster list", &format!("cluster {name} removed"), &gone, call).await
 }
 
 fn yes_or_no(is_so: bool) -> String {

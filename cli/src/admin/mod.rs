@@ -36,6 +36,9 @@ mod worker;
 
 use std::time::Duration;
 
+use proto::v1::{ChangeReply, RequestContext};
+use tonic::{Response, Status};
+
 use crate::failure::Failure;
 use crate::values::{duration, host_and_port};
 use attempt::Admin;
@@ -139,4 +142,20 @@ impl FleetArgs {
 struct Fleet {
     client: Client,
     format: Format,
+}
+
+impl Fleet {
+    /// Asks for a change, then prints that it is `done`, or that it was so already: `exists`. `find_out` is the command
+    /// that shows whether it was made.
+    async fn change(
+        &self,
+        find_out: &str,
+        done: &str,
+        exists: &str,
+        call: impl AsyncFn(Admin, RequestContext) -> Result<Response<ChangeReply>, Status>,
+    ) -> Result<(), Failure> {
+        let reply = self.client.change(find_out, call).await?;
+        print::change(self.format, &reply, done, exists);
+        Ok(())
+    }
 }

@@ -124,6 +124,11 @@ pub fn page(lines: &[(&str, String)]) -> String {
     lines.iter().map(line).collect()
 }
 
+/// A page with a table below it, if that has rows.
+pub fn page_above<R: Row>(page: String, rows: &[R]) -> String {
+    if rows.is_empty() { page } else { format!("{page}\n{}", table(rows, 0)) }
+}
+
 /// The one row that was asked for by name.
 pub fn only<R>(rows: Vec<R>, what: &str) -> Result<R, Failure> {
     let missing = Failure { exit: crate::failure::Exit::NotFound, text: format!("{what} does not exist") };

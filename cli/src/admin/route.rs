@@ -9,7 +9,7 @@ use proto::v1::{
 use serde::Serialize;
 
 use super::print::{self, Row};
-use super::topic::TopicRow;
+use super::topic::{TopicRow, topics};
 use super::{Admin, Fleet, FleetArgs, start, units};
 use crate::failure::Failure;
 use crate::values::Switch;
@@ -215,10 +215,8 @@ async fn add(fleet: Fleet, args: AddArgs) -> Result<(), Failure> {
     let call = async |mut admin: Admin, context| {
         admin.add_route(AddRouteRequest { context: Some(context), ..request.clone() }).await
     };
-    let reply = fleet.client.change(&format!("replisome route describe {name}"), call).await?;
     let exists = format!("route {name} exists already; nothing was changed");
-    print::change(fleet.format, &reply, &format!("route {name} added"), &exists);
-    Ok(())
+    fleet.change(&format!("replisome route describe {name}"), &format!("route {name} added"), &exists, call).await
 }
 
 async fn routes(fleet: &Fleet, name: &str) -> Result<Vec<RouteRow>, Failure> {
@@ -236,8 +234,7 @@ async fn list(fleet: Fleet) -> Result<(), Failure> {
 async fn describe(fleet: Fleet, name: &RouteName) -> Result<(), Failure> {
     let route = print::only(routes(&fleet, name.as_str()).await?, &format!("route {name}"))?;
     let request = ListTopicsRequest { route: name.to_string(), topic: String::new() };
-    let reply = fleet.client.read(async |mut admin| admin.list_topics(request.clone()).await).await?;
-    let details = RouteDetails { route, topic_list: reply.topics.into_iter().map(TopicRow::from).collect() };
+    let details = RouteDetails { route, topic_list: topics(&fleet, request).await? };
     print::object(fleet.format, &details, || {
         let RouteDetails { route, topic_list } = &details;
         let page = print::page(&[
@@ -256,7 +253,7 @@ async fn describe(fleet: Fleet, name: &RouteName) -> Result<(), Failure> {
             ("Topics", route.topics.to_string()),
             ("Partitions", route.partitions.to_string()),
         ]);
-        if topic_list.is_empty() { page } else { format!("{page}\n{}", print::table(topic_list, 0)) }
+        print::page_above(page, topic_list)
     });
     Ok(())
 }
@@ -266,20 +263,16 @@ async fn pause(fleet: Fleet, name: &RouteName, reason: &str) -> Result<(), Failu
         let (name, reason) = (name.to_string(), reason.to_owned());
         admin.pause_route(PauseRouteRequest { context: Some(context), name, reason }).await
     };
-    let reply = fleet.client.change(&format!("replisome route describe {name}"), call).await?;
     let exists = format!("route {name} is paused already; nothing was changed");
-    print::change(fleet.format, &reply, &format!("route {name} paused"), &exists);
-    Ok(())
+    fleet.change(&format!("replisome route describe {name}"), &format!("route {name} paused"), &exists, call).await
 }
 
 async fn resume(fleet: Fleet, name: &RouteName) -> Result<(), Failure> {
     let call = async |mut admin: Admin, context| {
         admin.resume_route(ResumeRouteRequest { context: Some(context), name: name.to_string() }).await
     };
-    let reply = fleet.client.change(&format!("replisome route describe {name}"), call).await?;
     let exists = format!("route {name} is not paused; nothing was changed");
-    print::change(fleet.format, &reply, &format!("route {name} resumed"), &exists);
-    Ok(())
+    fleet.change(&format!("replisome route describe {name}"), &format!("route {name} resumed"), &exists, call).await
 }
 
 async fn remove(fleet: Fleet, name: &RouteName, keep_offsets: bool) -> Result<(), Failure> {
@@ -287,8 +280,6 @@ async fn remove(fleet: Fleet, name: &RouteName, keep_offsets: bool) -> Result<()
         let name = name.to_string();
         admin.remove_route(RemoveRouteRequest { context: Some(context), name, keep_offsets }).await
     };
-    let reply = fleet.client.change("replisome route list", call).await?;
     let gone = format!("route {name} was removed before");
-    print::change(fleet.format, &reply, &format!("route {name} removed"), &gone);
-    Ok(())
+    fleet.change("replisome route list", &format!("route {name} removed"), &gone, call).await
 }

@@ -8,7 +8,7 @@ use proto::v1::{
 };
 use serde::Serialize;
 
-use super::assignment::AssignmentRow;
+use super::assignment::{AssignmentRow, assignments};
 use super::print::{self, Row};
 use super::reason::{self, ReasonRow};
 use super::{Admin, Fleet, FleetArgs, start, units};
@@ -188,21 +188,26 @@ async fn add(
     let call = async |mut admin: Admin, context| {
         admin.add_topic(AddTopicRequest { context: Some(context), ..request.clone() }).await
     };
-    let reply = fleet.client.change(&named.find_out(), call).await?;
     let what = named.what(None);
-    print::change(
-        fleet.format,
-        &reply,
-        &format!("{what} added"),
-        &format!("{what} exists already; nothing was changed"),
-    );
-    Ok(())
+    fleet
+        .change(
+            &named.find_out(),
+            &format!("{what} added"),
+            &format!("{what} exists already; nothing was changed"),
+            call,
+        )
+        .await
+}
+
+/// The rows that match.
+pub async fn topics(fleet: &Fleet, request: ListTopicsRequest) -> Result<Vec<TopicRow>, Failure> {
+    let reply = fleet.client.read(async |mut admin| admin.list_topics(request.clone()).await).await?;
+    Ok(reply.topics.into_iter().map(TopicRow::from).collect())
 }
 
 async fn list(fleet: Fleet, route: Option<RouteName>) -> Result<(), Failure> {
     let request = ListTopicsRequest { route: route.map(String::from).unwrap_or_default(), topic: String::new() };
-    let reply = fleet.client.read(async |mut admin| admin.list_topics(request.clone()).await).await?;
-    let rows: Vec<_> = reply.topics.into_iter().map(TopicRow::from).collect();
+    let rows = topics(&fleet, request).await?;
     print::list(fleet.format, &rows, "no topics; add one with: replisome topic add --route ROUTE TOPIC");
     Ok(())
 }
@@ -210,12 +215,9 @@ async fn list(fleet: Fleet, route: Option<RouteName>) -> Result<(), Failure> {
 async fn describe(fleet: Fleet, named: Named) -> Result<(), Failure> {
     let (route, topic) = (named.route.to_string(), named.topic.to_string());
     let request = ListTopicsRequest { route: route.clone(), topic: topic.clone() };
-    let reply = fleet.client.read(async |mut admin| admin.list_topics(request.clone()).await).await?;
-    let row = print::only(reply.topics.into_iter().map(TopicRow::from).collect(), &named.what(None))?;
+    let row = print::only(topics(&fleet, request).await?, &named.what(None))?;
     let request = ListAssignmentsRequest { route, topic, worker: String::new() };
-    let reply = fleet.client.read(async |mut admin| admin.list_assignments(request.clone()).await).await?;
-    let assignments = reply.assignments.into_iter().map(AssignmentRow::from).collect();
-    let details = TopicDetails { topic: row, assignments };
+    let details = TopicDetails { topic: row, assignments: assignments(&fleet, request).await? };
     print::object(fleet.format, &details, || {
         let TopicDetails { topic, assignments } = &details;
         let page = print::page(&[
@@ -227,7 +229,7 @@ async fn describe(fleet: Fleet, named: Named) -> Result<(), Failure> {
             ("Lag", units::count(topic.lag)),
             ("Partitions", topic.partitions.to_string()),
         ]);
-        if assignments.is_empty() { page } else { format!("{page}\n{}", print::table(assignments, 0)) }
+        print::page_above(page, assignments)
     });
     Ok(())
 }
@@ -243,11 +245,9 @@ async fn pause(fleet: Fleet, named: Named, partition: Option<u32>, reason: Strin
         };
         admin.pause_topic(request).await
     };
-    let reply = fleet.client.change(&named.find_out(), call).await?;
     let what = named.what(partition);
     let exists = format!("{what} is paused already; nothing was changed");
-    print::change(fleet.format, &reply, &format!("{what} paused"), &exists);
-    Ok(())
+    fleet.change(&named.find_out(), &format!("{what} paused"), &exists, call).await
 }
 
 async fn resume(
@@ -266,15 +266,15 @@ async fn resume(
         };
         admin.resume_topic(request).await
     };
-    let reply = fleet.client.change(&named.find_out(), call).await?;
     let what = named.what(partition);
-    print::change(
-        fleet.format,
-        &reply,
-        &format!("{what} resumed"),
-        &format!("{what} is not paused; nothing was changed"),
-    );
-    Ok(())
+    fleet
+        .change(
+            &named.find_out(),
+            &format!("{what} resumed"),
+            &format!("{what} is not paused; nothing was changed"),
+            call,
+        )
+        .await
 }
 
 async fn remove(fleet: Fleet, named: Named) -> Result<(), Failure> {
@@ -282,8 +282,6 @@ async fn remove(fleet: Fleet, named: Named) -> Result<(), Failure> {
         let (route, topic) = (named.route.to_string(), named.topic.to_string());
         admin.remove_topic(RemoveTopicRequest { context: Some(context), route, topic }).await
     };
-    let reply = fleet.client.change(&named.find_out(), call).await?;
     let what = named.what(None);
-    print::change(fleet.format, &reply, &format!("{what} removed"), &format!("{what} was removed before"));
-    Ok(())
+    fleet.change(&named.find_out(), &format!("{what} removed"), &format!("{what} was removed before"), call).await
 }

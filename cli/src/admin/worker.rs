@@ -140,7 +140,7 @@ async fn describe(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
             ("Memory", units::bytes(worker.rss_bytes)),
             ("Partitions", worker.partitions.to_string()),
         ]);
-        if assignments.is_empty() { page } else { format!("{page}\n{}", print::table(assignments, 0)) }
+        print::page_above(page, assignments)
     });
     Ok(())
 }
@@ -149,18 +149,18 @@ async fn drain(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
     let call = async |mut admin: Admin, context| {
         admin.drain_worker(DrainWorkerRequest { context: Some(context), id: id.to_string() }).await
     };
-    let reply = fleet.client.change(&format!("replisome worker describe {id}"), call).await?;
     let exists = format!("worker {id} is drained already; nothing was changed");
-    print::change(fleet.format, &reply, &format!("worker {id} is being drained"), &exists);
-    Ok(())
+    fleet
+        .change(&format!("replisome worker describe {id}"), &format!("worker {id} is being drained"), &exists, call)
+        .await
 }
 
 async fn undrain(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
     let call = async |mut admin: Admin, context| {
         admin.undrain_worker(UndrainWorkerRequest { context: Some(context), id: id.to_string() }).await
     };
-    let reply = fleet.client.change(&format!("replisome worker describe {id}"), call).await?;
     let exists = format!("worker {id} is not drained; nothing was changed");
-    print::change(fleet.format, &reply, &format!("worker {id} may work again"), &exists);
-    Ok(())
+    fleet
+        .change(&format!("replisome worker describe {id}"), &format!("worker {id} may work again"), &exists, call)
+        .await
 }

@@ -74,9 +74,7 @@ impl Leader {
         let context = Context::new(log, config);
         let outcome = context.propose(Command::BeginLeadership).await?;
         info!(revision = %outcome.revision, "leadership begins");
-        for session in context.log.read().sessions().keys() {
-            context.board.expect(*session, Instant::now() + config.lease);
-        }
+        context.board.align(context.log.read().sessions().keys(), Instant::now() + config.lease);
         let mut tasks = Tasks::default();
         tasks.spawn(sessions::serve::accept(context.clone(), net));
         tasks.spawn(sessions::leases::watch(context.clone()));

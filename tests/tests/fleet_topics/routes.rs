@@ -56,19 +56,26 @@ fn add_again(fleet: &Fleet, route: &str, topic: &str, flags: &[&str]) {
     fleet.ok(&[&["route", "add", route, "--source", "west", "--target", "east", "--include", topic], flags].concat());
 }
 
-#[test]
-fn a_removed_route_takes_its_offsets_along_and_begins_anew_under_the_same_name() {
-    let _alone = alone();
+/// A fleet whose route has copied a new topic of 500 records a partition, and the route's group.
+fn copied(route: &str, topic: &str) -> (Fleet, String) {
     let (source, target) = shared();
-    let (route, topic) = ("removed", "routes-removed");
-    let admin = Admin::new(source.bootstrap());
-    admin.create_topic(topic, PARTITIONS, &[]);
+    Admin::new(source.bootstrap()).create_topic(topic, PARTITIONS, &[]);
     fill(source.bootstrap(), topic, PARTITIONS, 500, 0);
     let fleet = Fleet::start(1, 1);
     fleet.add_route(route, source, target, &["--include", topic]);
     let group = group(&fleet, route);
     fleet.wait_until_copying(PARTITIONS as usize);
     wait_for_stored(&group, topic, 500);
+    (fleet, group)
+}
+
+#[test]
+fn a_removed_route_takes_its_offsets_along_and_begins_anew_under_the_same_name() {
+    let _alone = alone();
+    let (route, topic) = ("removed", "routes-removed");
+    let (fleet, group) = copied(route, topic);
+    let source = shared().0;
+    let admin = Admin::new(source.bootstrap());
 
     remove_route(&fleet, route, &[]);
     wait::until_true("its group is gone", PATIENCE, || !admin.groups().contains(&group));
@@ -86,16 +93,10 @@ fn a_removed_route_takes_its_offsets_along_and_begins_anew_under_the_same_name()
 #[test]
 fn kept_offsets_are_continued_only_on_demand_and_nothing_is_missing_silently() {
     let _alone = alone();
-    let (source, target) = shared();
     let (route, topic) = ("kept", "routes-kept");
+    let (fleet, group) = copied(route, topic);
+    let source = shared().0;
     let admin = Admin::new(source.bootstrap());
-    admin.create_topic(topic, PARTITIONS, &[]);
-    fill(source.bootstrap(), topic, PARTITIONS, 500, 0);
-    let fleet = Fleet::start(1, 1);
-    fleet.add_route(route, source, target, &["--include", topic]);
-    let group = group(&fleet, route);
-    fleet.wait_until_copying(PARTITIONS as usize);
-    wait_for_stored(&group, topic, 500);
 
     remove_route(&fleet, route, &["--keep-offsets"]);
     assert!(admin.groups().contains(&group), "the group is kept");

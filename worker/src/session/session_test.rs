@@ -170,6 +170,15 @@ fn renewal(heartbeat: u64) -> Renewal {
     Renewal { heartbeat, every: Duration::from_secs(1), lease: Duration::from_secs(5) }
 }
 
+/// A session that runs one partition under epoch 1, and its leader's end.
+async fn copying(engine: Books) -> (Rig, WorkerLink) {
+    let mut rig = rig(engine);
+    let mut link = rig.links.recv().await.expect("dialled");
+    link.send(snapshot(5, SESSION, &[(0, 1)]));
+    runs(&mut link, &[(0, 1)]).await;
+    (rig, link)
+}
+
 /// The next inventory, past whatever else comes.
 async fn inventory(link: &mut WorkerLink) -> Inventory {
     loop {
@@ -214,10 +223,7 @@ async fn what_is_pushed_runs_and_an_older_or_foreign_snapshot_changes_nothing() 
 
 #[tokio::test(start_paused = true)]
 async fn a_new_epoch_starts_only_after_the_old_one_is_released() {
-    let mut rig = rig(Books { slow_release: true, ..Books::default() });
-    let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)]));
-    runs(&mut link, &[(0, 1)]).await;
+    let (rig, mut link) = copying(Books { slow_release: true, ..Books::default() }).await;
     link.send(snapshot(6, SESSION, &[(0, 2)]));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(rig.engine.statuses()[0].running.epoch, Epoch(1));
@@ -227,10 +233,7 @@ async fn a_new_epoch_starts_only_after_the_old_one_is_released() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_connection_stops_nothing_and_is_made_again() {
-    let mut rig = rig(Books::default());
-    let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)]));
-    runs(&mut link, &[(0, 1)]).await;
+    let (mut rig, link) = copying(Books::default()).await;
     drop(link);
     let mut again = rig.links.recv().await.expect("dialled again");
     assert!(matches!(again.receive().await, Ok(Up::Hello(_))));
@@ -240,10 +243,7 @@ async fn a_lost_connection_stops_nothing_and_is_made_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_releases_everything_and_says_so() {
-    let mut rig = rig(Books::default());
-    let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)]));
-    runs(&mut link, &[(0, 1)]).await;
+    let (rig, mut link) = copying(Books::default()).await;
     rig.shutdown.cancel();
     runs(&mut link, &[]).await;
     assert_eq!(rig.session.await.expect("no panic"), Ok(End::Shutdown));
@@ -261,10 +261,7 @@ async fn an_ended_session_releases_everything_before_a_new_one_begins() {
 }
 
 async fn end_by(kind: RefusalKind) -> Result<End, RunError> {
-    let mut rig = rig(Books::default());
-    let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)]));
-    runs(&mut link, &[(0, 1)]).await;
+    let (rig, link) = copying(Books::default()).await;
     link.send(Down::Refused(Refusal { kind, lease: Duration::from_secs(5), text: "why".to_owned() }));
     let ended = rig.session.await.expect("no panic");
     assert!(rig.engine.statuses().is_empty());
@@ -292,10 +289,7 @@ async fn a_worker_whose_id_is_in_use_tries_for_a_lease_and_gives_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_renews_nothing_is_left_and_what_runs_goes_on() {
-    let mut rig = rig(Books::default());
-    let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)]));
-    runs(&mut link, &[(0, 1)]).await;
+    let (mut rig, link) = copying(Books::default()).await;
     let silent = renewing(link, 3).await.expect("no panic");
     assert_eq!(*rig.readiness.borrow(), None);
     let fell_silent = Instant::now();
@@ -309,10 +303,7 @@ async fn a_leader_that_renews_nothing_is_left_and_what_runs_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_release_is_waited_for_with_heartbeats_and_then_told_as_unfinished() {
-    let mut rig = rig(Books { slow_release: true, ..Books::default() });
-    let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)]));
-    runs(&mut link, &[(0, 1)]).await;
+    let (rig, mut link) = copying(Books { slow_release: true, ..Books::default() }).await;
     rig.shutdown.cancel();
     let mut heartbeats = 0;
     while let Ok(message) = link.receive().await {
@@ -327,10 +318,7 @@ async fn a_slow_release_is_waited_for_with_heartbeats_and_then_told_as_unfinishe
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_leaves_once_its_leader_took_note_of_what_it_released() {
-    let mut rig = rig(Books::default());
-    let mut link = rig.links.recv().await.expect("dialled");
-    link.send(snapshot(5, SESSION, &[(0, 1)]));
-    runs(&mut link, &[(0, 1)]).await;
+    let (rig, mut link) = copying(Books::default()).await;
     rig.shutdown.cancel();
     runs(&mut link, &[]).await;
     assert!(!rig.session.is_finished());

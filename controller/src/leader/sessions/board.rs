@@ -77,11 +77,6 @@ impl Board {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// Gives a session of the table until `deadline` to connect.
-    pub fn expect(&self, session: SessionId, deadline: Instant) {
-        self.live().entry(session).or_insert_with(|| Live::until(deadline));
-    }
-
     /// How alive each session looks.
     pub fn liveness(&self, now: Instant) -> BTreeMap<SessionId, Liveness> {
         let look = |live: &Live| Liveness {
@@ -187,11 +182,10 @@ impl Board {
         true
     }
 
-    /// The sessions whose deadline has passed, and whether each is connected.
-    pub fn overdue(&self, now: Instant) -> Vec<(SessionId, bool)> {
-        let overdue =
-            |(session, live): (&SessionId, &Live)| (live.deadline <= now).then_some((*session, live.link.is_some()));
-        self.live().iter().filter_map(overdue).collect()
+    /// The sessions whose deadline has passed.
+    pub fn overdue(&self, now: Instant) -> BTreeSet<SessionId> {
+        let all = self.live();
+        all.iter().filter(|(_, live)| live.deadline <= now).map(|(session, _)| *session).collect()
     }
 
     /// Whether a session's deadline has passed.
@@ -199,8 +193,9 @@ impl Board {
         self.live().get(&session).is_some_and(|live| live.deadline <= now)
     }
 
-    /// Makes this the board of exactly these sessions: the table's. A proposal of unknown outcome may have registered or
-    /// ended one behind the board's back. Returns those that are not in the table any more.
+    /// Compares the board with the sessions of the table: one that is new here has until `deadline` to connect. A proposal
+    /// of unknown outcome may have registered or ended one behind the board's back. Returns those that are not in the table
+    /// any more.
     pub fn align<'a>(&self, sessions: impl Iterator<Item = &'a SessionId>, deadline: Instant) -> Vec<SessionId> {
         let sessions: BTreeSet<SessionId> = sessions.copied().collect();
         let mut all = self.live();

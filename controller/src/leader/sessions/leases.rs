@@ -43,13 +43,13 @@ pub(crate) async fn watch(context: Context) -> Option<End> {
 }
 
 /// Ends sessions one by one. Each plan knows that the others are lost too, and takes only this one's partitions along.
-async fn expire(context: &Context, overdue: Vec<(SessionId, bool)>) -> Result<(), End> {
-    let lost: BTreeSet<SessionId> = overdue.iter().map(|(session, _)| *session).collect();
-    for (session, is_attached) in overdue {
+async fn expire(context: &Context, lost: BTreeSet<SessionId>) -> Result<(), End> {
+    for session in lost.iter().copied() {
         // It may have come back while the proposals before it were waited for.
         if !context.board.is_overdue(session, Instant::now()) {
             continue;
         }
+        let is_attached = context.board.is_attached(session);
         let reason = if is_attached { "its lease ran out" } else { "its stream broke and did not come back" };
         let moves = moves_of(&context.log.read(), session, &lost);
         if let Some(moves) = moves {

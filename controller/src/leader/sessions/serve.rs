@@ -95,8 +95,8 @@ async fn listen(
     (None, leaves)
 }
 
-/// Ends the session of a worker that drained and went: nothing is to be waited for. It no longer applies snapshots, so
-/// the table may still show what it gave back; that it runs nothing is what counts.
+/// Ends the session of a worker that drained and went: nothing is to be waited for. It may have gone before its releases
+/// were confirmed, so that the table still shows what it gave back; that it runs nothing is what counts.
 async fn leave(context: &Context, session: SessionId) -> Option<End> {
     if !context.board.runs_nothing(session) || context.board.is_attached(session) {
         return None;
