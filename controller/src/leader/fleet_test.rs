@@ -1,7 +1,7 @@
 //! A whole leader over clusters in memory, in paused time: workers here do at once what a snapshot says.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLockReadGuard};
 use std::time::Duration;
 
 use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Running, Snapshot, Up};
@@ -12,15 +12,17 @@ use common::ids::{
     WorkerId,
 };
 use common::offsets::{NextOffset, Position, StartPosition};
+use futures_util::future::BoxFuture;
 use kafka::memory::{MemoryClients, MemoryCluster};
 use kafka::offsets::GroupOffset;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::command_log::LocalLog;
+use super::command_log::{CommandLog, LocalLog, ProposeError};
 use super::net::{Dialer, in_process};
 use super::{Leader, LeaderConfig, LeaderHandle};
-use crate::state::{Command, EventKind, Life, State, TopicState};
+use crate::state::{Command, Envelope, EventKind, Life, Outcome, State, TopicState};
 
 pub const GROUP: &str = "g";
 
@@ -76,12 +78,50 @@ pub fn clusters(topics: &[(&str, u32)]) -> (MemoryCluster, MemoryCluster) {
     (source, target)
 }
 
+/// A log that takes its time over each proposal.
+pub struct SlowLog {
+    log: LocalLog,
+    pub takes: Mutex<Duration>,
+}
+
+impl SlowLog {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { log: LocalLog::new(FleetId::new("f").unwrap()), takes: Mutex::default() })
+    }
+}
+
+impl CommandLog for SlowLog {
+    fn propose(&self, envelope: Envelope) -> BoxFuture<'_, Result<Outcome, ProposeError>> {
+        Box::pin(async {
+            let takes = *self.takes.lock().unwrap();
+            sleep(takes).await;
+            self.log.propose(envelope).await
+        })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.log.read()
+    }
+
+    fn revisions(&self) -> watch::Receiver<Revision> {
+        self.log.revisions()
+    }
+}
+
 /// Starts a leader and adds the route.
-pub async fn lead((source, target): (MemoryCluster, MemoryCluster), settings: RouteSettings) -> Fleet {
+pub async fn lead(clusters: (MemoryCluster, MemoryCluster), settings: RouteSettings) -> Fleet {
+    lead_over(SlowLog::new(), clusters, settings).await
+}
+
+/// The same over a log whose speed the test sets.
+pub async fn lead_over(
+    log: Arc<SlowLog>,
+    (source, target): (MemoryCluster, MemoryCluster),
+    settings: RouteSettings,
+) -> Fleet {
     let named = |name: &str| ClusterName::new(name).unwrap();
     let clients = MemoryClients::new([(named("source"), source.clone()), (named("target"), target.clone())]);
     let (dialer, net) = in_process();
-    let log = Arc::new(LocalLog::new(FleetId::new("f").unwrap()));
     let leader = Leader::start(log, Box::new(net), Arc::new(clients), LeaderConfig::default()).await.unwrap();
     let handle = leader.handle();
     for name in ["source", "target"] {

@@ -6,7 +6,7 @@ use common::net::LeaderLink;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::LeaderConfig;
-use super::fleet_test::{Fleet, clusters, id, lead, route, settings, topic};
+use super::fleet_test::{Fleet, SlowLog, clusters, id, lead, lead_over, route, settings, topic};
 use crate::state::{Cause, Command, Effect, EventKind, Life, Move, Rejection, State, Step};
 
 /// The next snapshot, past renewals.
@@ -85,6 +85,39 @@ async fn a_worker_that_dials_again_within_the_grace_keeps_everything() {
     sleep(Duration::from_secs(30)).await;
     assert_eq!(fleet.owners(), before);
     assert_eq!(again.grants().len(), 4, "a new stream begins with the whole slice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_dials_again_in_time_is_not_lost_while_the_log_is_slow() {
+    let log = SlowLog::new();
+    let fleet = lead_over(log.clone(), clusters(&[("a", 4)]), settings()).await;
+    let worker = fleet.worker(0).await;
+    fleet.until_all_assigned(4).await;
+    let before = fleet.owners();
+    worker.stop();
+    sleep(Duration::from_millis(500)).await;
+    *log.takes.lock().unwrap() = Duration::from_secs(2);
+    let again = fleet.worker(0).await;
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!((fleet.owners(), again.refused.lock().unwrap().clone()), (before, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_drains_is_heard_while_the_log_is_slow() {
+    let log = SlowLog::new();
+    let fleet = lead_over(log.clone(), clusters(&[]), settings()).await;
+    let mut link = fleet.dialer.dial().await.unwrap();
+    let (worker, session) = (WorkerId::new("w").unwrap(), SessionId::from_number(5));
+    let hello = Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into() };
+    link.send(Up::Hello(hello)).await.unwrap();
+    next_snapshot(&mut link).await;
+    *log.takes.lock().unwrap() = Duration::from_secs(4);
+    let drained = Instant::now();
+    link.send(Up::Draining).await.unwrap();
+    link.send(Up::Heartbeat(Heartbeat { number: 9, rss_bytes: 0 })).await.unwrap();
+    while !matches!(link.receive().await.unwrap(), Down::Renewed(renewal) if renewal.heartbeat == 9) {}
+    assert!(drained.elapsed() < Duration::from_secs(1), "{:?}", drained.elapsed());
+    fleet.until(move |state| state.is_draining(session)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::changes::Changes;
+use super::command_log::ProposeError;
 use super::context::Context;
 use super::entries::entries;
 use super::tasks::End;
@@ -52,8 +53,12 @@ async fn reconcile(context: &Context) -> Result<bool, End> {
         all_stand &= outcome.is_some();
     }
     for command in superseded {
-        // One that is stale by now is rejected, and nothing is left to be done.
-        context.propose_or_log(command).await?;
+        match context.propose(command).await {
+            // Of one that is stale by now nothing is left to be done.
+            Ok(_) | Err(ProposeError::Rejected(_)) => {}
+            Err(ProposeError::Unknown(_)) => all_stand = false,
+            Err(ProposeError::NotLeader) => return Err(End::NotLeader),
+        }
     }
     let (plan, owed, budget) = {
         let state = context.log.read();

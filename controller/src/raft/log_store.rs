@@ -10,20 +10,22 @@ use openraft::{AnyError, LogState, OptionalSend, RaftLogReader, StorageIOError};
 use tokio::task::spawn_blocking;
 
 use super::disk::Disk;
+use super::snapshot_file::SnapshotFile;
 use super::types::{Entry, LogId, StorageError, Types, Vote};
 
 /// The log and the vote. Its clones share the disk, which closes when the last one goes.
 #[derive(Clone, Debug)]
 pub(super) struct LogStore {
     disk: Arc<Disk>,
+    file: Arc<SnapshotFile>,
 }
 
 /// How openraft names the failure of one kind of access.
 type Failure = fn(AnyError) -> StorageIOError<u64>;
 
 impl LogStore {
-    pub fn new(disk: Arc<Disk>) -> Self {
-        Self { disk }
+    pub fn new(disk: Arc<Disk>, file: Arc<SnapshotFile>) -> Self {
+        Self { disk, file }
     }
 
     async fn with<T: Send + 'static>(
@@ -117,6 +119,11 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
-        self.with(StorageIOError::write_logs, move |disk| disk.purge(upto)).await
+        let file = self.file.clone();
+        self.with(StorageIOError::write_logs, move |disk| {
+            file.wait_for(upto)?;
+            disk.purge(upto)
+        })
+        .await
     }
 }

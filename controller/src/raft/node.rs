@@ -81,13 +81,13 @@ impl RaftNode {
         info!(controller = node, store = id.store, dir = %settings.dir.display(), "data directory opened");
 
         let failed = |text: String| OpenError::Log { dir: settings.dir.clone(), text };
-        let (own, disk, table) = (Arc::new(id), Arc::new(disk), Arc::new(Table::empty()));
+        let (own, disk, file, table) = (Arc::new(id), Arc::new(disk), Arc::new(file), Arc::new(Table::empty()));
         let watched = Arc::downgrade(&disk);
         let machine =
-            StateMachine::new(table.clone(), Arc::new(file), held).map_err(|error| failed(error.to_string()))?;
+            StateMachine::new(table.clone(), file.clone(), held).map_err(|error| failed(error.to_string()))?;
         let network = Network::new(own.clone());
         let config = Arc::new(config(tuning).validate().map_err(|error| failed(error.to_string()))?);
-        let raft = Raft::new(node, config, network.clone(), LogStore::new(disk), machine)
+        let raft = Raft::new(node, config, network.clone(), LogStore::new(disk, file), machine)
             .await
             .map_err(|error| failed(error.to_string()))?;
         // Once it answers, its metrics show the members it read: before, any sender would look right.

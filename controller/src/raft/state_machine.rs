@@ -87,6 +87,7 @@ impl RaftStateMachine<Types> for StateMachine {
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
+        self.file.announce();
         Ok(Box::default())
     }
 
@@ -103,7 +104,8 @@ impl RaftStateMachine<Types> for StateMachine {
             file.save(&kept, &bytes)?;
             Ok(table)
         };
-        let table = spawn_blocking(install).await.map_err(io::Error::other).flatten().map_err(failed)?;
+        let table = spawn_blocking(install).await.map_err(io::Error::other).flatten();
+        let table = table.inspect_err(|error| self.file.fail(error)).map_err(failed)?;
         self.adopt(meta, table);
         Ok(())
     }

@@ -31,8 +31,9 @@ fn open(dir: &Path, node: u64) -> Result<DataDir, OpenError> {
 }
 
 fn parts(data: DataDir) -> (LogStore, StateMachine) {
-    let machine = StateMachine::new(Arc::new(Table::empty()), Arc::new(data.file), data.held).unwrap();
-    (LogStore::new(Arc::new(data.disk)), machine)
+    let file = Arc::new(data.file);
+    let machine = StateMachine::new(Arc::new(Table::empty()), file.clone(), data.held).unwrap();
+    (LogStore::new(Arc::new(data.disk), file), machine)
 }
 
 fn refusal(dir: &Path, node: u64) -> String {

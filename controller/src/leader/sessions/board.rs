@@ -29,6 +29,7 @@ struct Live {
     link: Option<Link>,
     /// How many connections it had.
     links: u64,
+    /// What it runs, in the order of partitions.
     inventory: Inventory,
     progress: BTreeMap<RoutePartition, Progress>,
 }
@@ -100,6 +101,13 @@ impl Board {
         number
     }
 
+    /// A session has come back and is about to be served: it is not lost before `deadline`.
+    pub fn hold(&self, session: SessionId, deadline: Instant) {
+        if let Some(live) = self.live().get_mut(&session) {
+            live.deadline = live.deadline.max(deadline);
+        }
+    }
+
     /// A connection broke: its session has until `deadline` to come back.
     pub fn detach(&self, session: SessionId, number: u64, deadline: Instant) {
         if let Some(live) = self.live().get_mut(&session).filter(|live| live.has(number)) {
@@ -128,19 +136,28 @@ impl Board {
     }
 
     /// Takes over an inventory.
-    pub fn set_inventory(&self, session: SessionId, inventory: Inventory) {
+    pub fn set_inventory(&self, session: SessionId, mut inventory: Inventory) {
+        inventory.running.sort_unstable_by(|one, other| one.partition.cmp(&other.partition));
         if let Some(live) = self.live().get_mut(&session) {
             live.inventory = inventory;
         }
         self.announce();
     }
 
-    /// Takes over progress.
+    /// Takes over progress. The first under a grant also says whether it could be claimed.
     pub fn add_progress(&self, session: SessionId, progress: Vec<Progress>) {
+        let mut is_first = false;
         if let Some(live) = self.live().get_mut(&session) {
-            live.progress.extend(progress.into_iter().map(|progress| (progress.partition.clone(), progress)));
+            for progress in progress {
+                let known = live.progress.get(&progress.partition);
+                is_first |= known.is_none_or(|known| known.epoch != progress.epoch);
+                live.progress.insert(progress.partition.clone(), progress);
+            }
         }
         self.reported.send_modify(|count| *count += 1);
+        if is_first {
+            self.announce();
+        }
     }
 
     /// Forgets a session that ended, and tells it so if it is connected.
@@ -214,7 +231,7 @@ impl Board {
     pub fn has_released(&self, session: SessionId, partition: &RoutePartition, release: Revision) -> bool {
         self.live().get(&session).is_some_and(|live| {
             live.inventory.applied.revision >= release
-                && live.inventory.running.iter().all(|running| running.partition != *partition)
+                && live.inventory.running.binary_search_by(|running| running.partition.cmp(partition)).is_err()
         })
     }
 

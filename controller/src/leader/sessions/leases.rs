@@ -16,6 +16,8 @@ use crate::state::{Command, Move, State};
 
 /// How often deadlines are looked at: a tenth of the shortest one is exact enough.
 const TICK: Duration = Duration::from_millis(100);
+/// A tick that is later than this is no scheduler's noise: what workers sent meanwhile may still wait to be read.
+const LATE: Duration = TICK.saturating_mul(2);
 
 /// Watches the deadlines.
 pub(crate) async fn watch(context: Context) -> Option<End> {
@@ -25,7 +27,7 @@ pub(crate) async fn watch(context: Context) -> Option<End> {
         let now = Instant::now();
         let late = (now - ticked).saturating_sub(TICK);
         ticked = now;
-        if late >= context.config.heartbeat {
+        if late >= LATE {
             warn!(late_ms = late.as_millis(), "the leader was held up; all leases are extended by as much");
             context.board.extend(late);
         }

@@ -1,8 +1,11 @@
 //! One worker's connection, from its hello to its end.
 
+use std::pin::pin;
+
 use common::assignment::{Down, Hello, PROTOCOL, Refusal, RefusalKind, Up};
 use common::ids::SessionId;
 use common::net::WorkerLink;
+use futures_util::future::OptionFuture;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
@@ -38,6 +41,8 @@ async fn serve(context: Context, link: WorkerLink) -> Option<End> {
         Ok(None) | Err(_) => return None,
     };
     let (session, worker) = (hello.session, hello.worker.clone());
+    // It is back, however long the registration takes.
+    context.board.hold(session, Instant::now() + context.config.lease);
     match register(&context, hello).await {
         Ok(()) => {}
         Err(Unregistered::NotLeader) => return Some(End::NotLeader),
@@ -75,7 +80,20 @@ async fn listen(
 ) -> (Option<End>, bool) {
     let Context { board, config, .. } = context;
     let mut leaves = false;
-    while let Some(message) = up.recv().await {
+    // Beside the messages: a proposal may take as long as a lease.
+    let mut draining = pin!(OptionFuture::default());
+    loop {
+        let message = tokio::select! {
+            message = up.recv() => message,
+            Some(outcome) = &mut draining => match outcome {
+                Ok(_) => {
+                    draining.set(None.into());
+                    continue;
+                }
+                Err(end) => return (Some(end), leaves),
+            },
+        };
+        let Some(message) = message else { return (None, leaves) };
         if !board.renew(session, number, Instant::now() + config.lease) {
             return (None, false);
         }
@@ -86,13 +104,10 @@ async fn listen(
             Up::Progress(progress) => board.add_progress(session, progress),
             Up::Draining => {
                 leaves = true;
-                if let Err(end) = context.propose_or_log(Command::DrainSession { session }).await {
-                    return (Some(end), leaves);
-                }
+                draining.set(Some(context.propose_or_log(Command::DrainSession { session })).into());
             }
         }
     }
-    (None, leaves)
 }
 
 /// Ends the session of a worker that drained and went: nothing is to be waited for. It may have gone before its releases
