@@ -20,6 +20,8 @@ const HTTP_LISTEN: Key = key("http-listen");
 const INITIAL_MEMBERS: Key = map("initial-members");
 const HEARTBEAT: Key = key("timing.heartbeat");
 const LEASE: Key = key("timing.lease");
+/// Workers take no longer one for meant.
+const LEASE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const RECONNECT_GRACE: Key = key("timing.reconnect-grace");
 const KEYS: &[Key] =
     &[NODE_ID, DATA_DIR, LISTEN, ADVERTISE, HTTP_LISTEN, INITIAL_MEMBERS, HEARTBEAT, LEASE, RECONNECT_GRACE];
@@ -80,6 +82,9 @@ impl ControllerFile {
             let key = if lease.is_some() { &LEASE } else { &HEARTBEAT };
             let text = format!("timing.lease ({kept:?}) must be longer than two of timing.heartbeat ({beat:?})");
             return Err(layers.wrong(key, text));
+        }
+        if kept > LEASE_MAX {
+            return Err(layers.wrong(&LEASE, format_args!("{kept:?}: give at most a day")));
         }
         Ok(Self {
             node_id,

@@ -112,7 +112,7 @@ async fn a_topic_that_was_created_again_goes_on_once_an_operator_accepts_it() {
 async fn the_offsets_of_a_removed_route_are_deleted_as_soon_as_that_is_possible() {
     let (source, target) = clusters(&[("a", 1)]);
     let offset = stored(source.topic_id("a").unwrap(), TopicId::NONE, 1);
-    source.set_group_offset(GROUP, "a", 0, offset);
+    source.set_group_offset(GROUP, "a", 0, offset.clone());
     let fleet = lead((source, target), RouteSettings { accept_foreign_offsets: true, ..settings() }).await;
     let _owner = fleet.worker(0).await;
     fleet.until_all_assigned(1).await;
@@ -124,9 +124,16 @@ async fn the_offsets_of_a_removed_route_are_deleted_as_soon_as_that_is_possible(
     assert_eq!(fleet.handle.troubles()[&route()].kind, ErrorKind::GroupHasMembers);
     assert!(fleet.handle.state().retired().contains_key(&route()));
     fleet.source.set_members(GROUP, vec![]);
+    let deleted = async {
+        while fleet.source.group_offset(GROUP, "a", 0).is_some() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), deleted).await.unwrap();
+    // A worker that was cut off had looked before and stores now.
+    fleet.source.set_group_offset(GROUP, "a", 0, offset);
     fleet.until(|state| state.retired().is_empty()).await;
     assert_eq!(fleet.source.group_offset(GROUP, "a", 0), None);
-    fleet.until(|state| state.retired().is_empty()).await;
     assert_eq!(fleet.handle.troubles().len(), 0);
 }
 

@@ -114,7 +114,9 @@ impl SnapshotFile {
             Coming::Failed(error) if kept.newest < Some(upto) => {
                 Err(io::Error::other(format!("the leader's snapshot could not be kept: {error}")))
             }
-            _ if late.timed_out() => Err(io::Error::new(io::ErrorKind::TimedOut, "the leader's snapshot is not kept yet")),
+            _ if late.timed_out() => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the leader's snapshot is not kept yet"))
+            }
             _ => Ok(()),
         }
     }

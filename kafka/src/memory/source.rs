@@ -32,6 +32,7 @@ struct Reading {
     position: i64,
     leader_epoch: Option<LeaderEpoch>,
     is_paused: bool,
+    is_deaf: bool,
     has_failed: bool,
     /// Where the end was told of last.
     end_told: Option<i64>,
@@ -49,6 +50,14 @@ impl MemorySource {
         let (readings, last) = (BTreeMap::new(), Slot(u16::MAX));
         Self { cluster, readings, last, current: None, has_told_unreachable: false }
     }
+
+    /// Nothing more comes of a slot until it is assigned again, and nobody is told, as the real client does when two of its
+    /// barriers cross.
+    pub fn lose_track(&mut self, slot: Slot) {
+        if let Some(reading) = self.readings.get_mut(&slot) {
+            reading.is_deaf = true;
+        }
+    }
 }
 
 impl Source for MemorySource {
@@ -59,6 +68,7 @@ impl Source for MemorySource {
                 position: position.next_offset.0,
                 leader_epoch: position.leader_epoch,
                 is_paused: false,
+                is_deaf: false,
                 has_failed: false,
                 end_told: None,
             };
@@ -115,7 +125,7 @@ impl Reading {
     /// Reads on by one step, or does nothing. The topic's id is not looked at: a topic created anew under the name is
     /// read on, as the real client does.
     fn advance(&mut self, state: &State) -> Option<Turn> {
-        if self.is_paused || self.has_failed || state.is_stalled(&self.place) {
+        if self.is_paused || self.is_deaf || self.has_failed || state.is_stalled(&self.place) {
             return None;
         }
         if state.read_denied.contains(&self.place.topic) {

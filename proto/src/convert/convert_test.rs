@@ -120,4 +120,10 @@ fn what_is_wrong_with_a_message_is_named() {
     let error = Up::try_from(message).unwrap_err().to_string();
     assert!(error.starts_with("worker: ") && error.contains("no good"), "{error}");
     assert_eq!(Up::try_from(v1::WorkerMessage { message: None }).unwrap_err().to_string(), "message: is missing");
+    for every_ms in [0, u64::MAX] {
+        let renewed = v1::Renewed { heartbeat: 1, every_ms, lease_ms: 5_000 };
+        let message = v1::LeaderMessage { message: Some(v1::leader_message::Message::Renewed(renewed)) };
+        let error = Down::try_from(message).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("every_ms: {every_ms} ms")), "{error}");
+    }
 }

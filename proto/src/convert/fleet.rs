@@ -92,8 +92,8 @@ impl TryFrom<v1::LeaderMessage> for Down {
             FromLeader::Snapshot(snapshot) => Self::Snapshot(Arc::new(snapshot.try_into()?)),
             FromLeader::Renewed(renewed) => Self::Renewed(Renewal {
                 heartbeat: renewed.heartbeat,
-                every: Duration::from_millis(renewed.every_ms),
-                lease: Duration::from_millis(renewed.lease_ms),
+                every: span("every_ms", renewed.every_ms)?,
+                lease: span("lease_ms", renewed.lease_ms)?,
             }),
             FromLeader::Refused(refused) => Self::Refused(Refusal {
                 kind: refused.kind().into(),
@@ -184,6 +184,17 @@ impl TryFrom<v1::Progress> for Progress {
             records: from.records,
             bytes: from.bytes,
         })
+    }
+}
+
+/// The longest time that can be meant: what is longer would overflow where it is added to a clock.
+const SPAN_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
+/// A time that something is done at intervals of, or waited for.
+fn span(field: &'static str, millis: u64) -> Result<Duration, Malformed> {
+    match millis {
+        1..=SPAN_MS_MAX => Ok(Duration::from_millis(millis)),
+        _ => Err(Malformed::new(field, format!("{millis} ms is no time between 1 ms and a day"))),
     }
 }
 

@@ -17,6 +17,9 @@ use crate::engine::lane_thread::{LaneSetup, LaneThread};
 use crate::engine::{Engine, Status};
 use crate::tether::Tether;
 
+/// How many partitions a lane can have: a slot is a `u16`.
+const LANE_PARTITIONS_MAX: usize = u16::MAX as usize;
+
 /// Copies record by record.
 pub struct RecordEngine<C> {
     clients: Arc<C>,
@@ -138,6 +141,10 @@ impl<C: Clients> Engine for RecordEngine<C> {
                 home
             }
         };
+        if lanes.loads[home] >= LANE_PARTITIONS_MAX {
+            let text = format!("its lanes have {LANE_PARTITIONS_MAX} partitions each: add workers, or raise `lanes`");
+            return Err(Error::new(ErrorKind::Other, text));
+        }
         self.board.started(&grant);
         lanes.homes.insert(grant.partition.clone(), home);
         lanes.loads[home] += 1;

@@ -22,6 +22,9 @@ const SINK_BACK_OFF_MIN: Duration = Duration::from_millis(50);
 const SINK_BACK_OFF_MAX: Duration = Duration::from_secs(5);
 /// How long the last answers of a broken sink are waited for: each that arrives is a record that need not come twice.
 const LAST_ANSWERS_MAX: Duration = Duration::from_secs(1);
+/// How long after a release's deadline the keeper is waited for, which may be storing a last offset or a claim. What it
+/// stores later is the late commit of an owner before, which the next one stores over.
+const LAST_STORE_MAX: Duration = Duration::from_secs(5);
 /// The smallest batch, however small a topic's limit is: an empty batch with its header is 61 bytes.
 const BATCH_BYTES_MIN: usize = 256;
 
@@ -50,11 +53,12 @@ impl Lane {
                     self.changed = true;
                 }
                 (Stage::Released, _) => {}
-                // The keeper may just be storing its claim.
-                (_, Some(_)) if !partition.is_claimed() && self.questions.is_open() => {}
-                (_, Some(_)) if !partition.is_claimed() => {
-                    partition.stage = Stage::Released;
-                    self.attention = true;
+                (_, Some(by)) if !partition.is_claimed() => {
+                    // The keeper may just be storing its claim.
+                    if !self.questions.is_open() || now.instant >= by + LAST_STORE_MAX {
+                        partition.stage = Stage::Released;
+                        self.attention = true;
+                    }
                 }
                 (Stage::Held(hold), Some(_)) if partition.is_drained() && !hold.may_store() => {
                     partition.stage = Stage::Released;
@@ -63,8 +67,9 @@ impl Lane {
                 (_, Some(by)) if partition.is_drained() => {
                     crash_point::pass("in-release");
                     urgent = true;
-                    // One attempt to store what arrived last is always made.
-                    if now.instant >= by && !self.questions.is_open() && partition.unanswered.is_some() {
+                    // One attempt to store what arrived last is always made, and not waited for for ever.
+                    let in_vain = partition.unanswered.is_some() || now.instant >= by + LAST_STORE_MAX;
+                    if now.instant >= by && in_vain {
                         let grant = &partition.grant;
                         say!(warn, grant.partition, grant.epoch, "released without storing its last offset");
                         partition.stage = Stage::Released;

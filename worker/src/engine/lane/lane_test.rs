@@ -330,3 +330,55 @@ fn members_in_the_group_hold_until_they_are_gone_however_seldom_offsets_are_stor
     world.source.set_members(GROUP, Vec::new());
     world.run_until("it is copied", |world| world.is_copied(0));
 }
+
+#[test]
+fn a_reader_that_lost_track_is_set_on_it_again_and_a_full_neighbour_is_left_alone() {
+    let mut world = World::new(2);
+    fill(&world, 0, 0..10);
+    world.start(2);
+    world.run_until("it is copied", |world| world.is_copied(0));
+    world.process.as_mut().expect("runs").source.lose_track(Slot(0));
+    fill(&world, 0, 10..20);
+    fill(&world, 1, 0..10);
+    world.run_until("the neighbour is copied", |world| world.is_copied(1));
+    assert_eq!(world.stored(0), Some(10));
+    let before = world.now;
+    world.run_until("it is read again", |world| world.is_copied(0));
+    assert!(world.now - before < Duration::from_secs(15), "{:?}", world.now - before);
+    assert_eq!(world.target.records("t", 0).len(), 20, "nothing came twice");
+}
+
+#[test]
+fn records_larger_than_all_memory_go_one_by_one_beside_a_stalled_neighbour() {
+    let mut world = World::new(2);
+    fill(&world, 0, 0..1);
+    world.start(2);
+    world.run_until("it is copied", |world| world.is_copied(0));
+    world.target.stall_partition("t", 0);
+    let value = "x".repeat(BOUNDS.in_flight_bytes * 2);
+    world.source.append_text("t", 0, "key", &value, 900_000);
+    world.run_for(Duration::from_secs(5));
+    for _ in 0..3 {
+        world.source.append_text("t", 1, "key", &value, 900_000);
+    }
+    world.run_until("the neighbour is copied", |world| world.is_copied(1));
+}
+
+#[test]
+fn a_release_ends_though_the_keeper_never_answers() {
+    for claimed in [true, false] {
+        let mut world = World::new(1);
+        fill(&world, 0, 0..10);
+        world.start(1);
+        if claimed {
+            world.run_until("it is copied", |world| world.is_copied(0));
+        }
+        world.process.as_mut().expect("runs").ledger.is_slow = true;
+        world.run_for(Duration::from_secs(2));
+        let stopped = world.now;
+        world.stop_all(1, Duration::from_secs(10));
+        world
+            .run_until("it is released", |world| world.process.as_ref().is_some_and(|process| process.lane.is_empty()));
+        assert!(world.now - stopped < Duration::from_secs(16), "claimed {claimed}: {:?}", world.now - stopped);
+    }
+}

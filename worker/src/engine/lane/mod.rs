@@ -346,11 +346,11 @@ impl Lane {
     }
 
     /// Whether another record may be read. What kept-back partitions hold counts double, so that however many of them
-    /// stand still, half of what is left is there for the others.
+    /// stand still, half of what is left is there for the others, and always room for one record.
     #[inline]
     fn has_room(&self) -> bool {
         let active = self.in_flight_bytes - self.kept_back_bytes;
-        active < self.bounds.in_flight_bytes.saturating_sub(self.kept_back_bytes) / 2
+        active == 0 || active < self.bounds.in_flight_bytes.saturating_sub(self.kept_back_bytes) / 2
     }
 
     fn find(&self, partition: &RoutePartition) -> Option<Slot> {

@@ -81,6 +81,8 @@ pub(super) struct LanePartition {
     pub last_arrival: Instant,
     /// How often it was held since a record last arrived.
     pub attempts: u32,
+    /// How often it was read anew since a record last arrived, because nothing came.
+    pub nudges: u32,
     pub records: u64,
     pub bytes: u64,
     last_timestamp_ms: Option<i64>,
@@ -92,6 +94,11 @@ pub(super) const RECORD_OVERHEAD_BYTES: usize = 256;
 
 /// How long nothing may move before a partition is said to stand still.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// How long the source may deliver nothing, although it holds more, before it is asked anew, doubled each time: a client
+/// can lose track of a partition (`docs/design/librdkafka.md`), and a throttled one must be left in peace.
+const DEAF_MIN: Duration = Duration::from_secs(10);
+/// The longest such time.
+const DEAF_MAX: Duration = Duration::from_secs(600);
 /// How often the sink may break without an arrival before its partitions are said to stand still.
 const SINK_FAILURES_MAX: u32 = 5;
 
@@ -111,6 +118,7 @@ impl LanePartition {
             kept_back: false,
             last_arrival: now,
             attempts: 0,
+            nudges: 0,
             records: 0,
             bytes: 0,
             last_timestamp_ms: None,
@@ -150,6 +158,7 @@ impl LanePartition {
         self.bytes += (before - self.flight.bytes() - RECORD_OVERHEAD_BYTES) as u64;
         self.last_arrival = now;
         self.attempts = 0;
+        self.nudges = 0;
         self.proven = true;
     }
 
@@ -172,6 +181,16 @@ impl LanePartition {
     /// Whether another record may be sent now.
     pub(super) fn may_send(&self) -> bool {
         self.proven || self.flight.outstanding() == 0
+    }
+
+    /// Whether its reader seems to have lost track of it: by the latest look the source holds more, everything that was
+    /// read has arrived, and nothing has come for long.
+    pub(super) fn is_deaf(&self, now: Instant) -> bool {
+        let patience = DEAF_MIN.saturating_mul(2u32.saturating_pow(self.nudges.min(16))).min(DEAF_MAX);
+        !self.kept_back
+            && self.flight.outstanding() == 0
+            && self.range.is_some_and(|range| self.flight.floor().next_offset < range.last_stable)
+            && now.saturating_duration_since(self.last_arrival) >= patience
     }
 
     /// Whether only its last floor is to be stored before it is released.

@@ -187,6 +187,13 @@ impl Lane {
                 };
                 self.hold(slot, reason, None, now, source);
             }
+            Stage::Copying if partition.is_deaf(now.instant) => {
+                let grant = &partition.grant;
+                say!(warn, grant.partition, grant.epoch, "the source holds more and delivers nothing: it is read anew");
+                partition.nudges += 1;
+                partition.last_arrival = now.instant;
+                self.rewind(slot, None, source);
+            }
             _ => {}
         }
     }
