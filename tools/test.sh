@@ -26,6 +26,9 @@ for path in */tests/*.rs; do
   cargo test "${selection[@]}" -q --test "$(basename "$path" .rs)"
 done
 
+section "the demo"
+"$REPLISOME_BIN" demo
+
 # One binary after the other: each has two brokers of its own, and a small machine has room for them once.
 for path in tests/tests/*.rs; do
   name=$(basename "$path" .rs)

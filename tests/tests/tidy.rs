@@ -173,6 +173,21 @@ fn no_tracked_file_names_a_place_outside_the_tree() {
     });
 }
 
+#[test]
+fn links_in_documents_lead_somewhere() {
+    let mut dead = Vec::new();
+    for path in tracked().into_iter().filter(|path| path.ends_with(".md")) {
+        let Ok(text) = fs::read_to_string(root().join(&path)) else { continue };
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let is_dead = |target: &&str| {
+            let is_local = !target.is_empty() && !target.contains("://");
+            is_local && !root().join(&path).with_file_name(target).exists()
+        };
+        dead.extend(targets.filter(is_dead).map(|target| format!("{path}: {target}")));
+    }
+    assert!(dead.is_empty(), "leads nowhere\n{}", dead.join("\n"));
+}
+
 /// Looks through every tracked text file, of whatever kind.
 #[track_caller]
 fn assert_no_text(rule: &str, find: impl Fn(&str) -> Option<String>) {
