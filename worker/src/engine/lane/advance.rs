@@ -53,12 +53,12 @@ impl Lane {
                     self.changed = true;
                 }
                 (Stage::Released, _) => {}
-                (_, Some(by)) if !partition.is_claimed() => {
-                    // The keeper may just be storing its claim.
-                    if !self.questions.is_open() || now.instant >= by + LAST_STORE_MAX {
-                        partition.stage = Stage::Released;
-                        self.attention = true;
-                    }
+                // The keeper may just be storing its claim.
+                (_, Some(by))
+                    if !partition.is_claimed() && self.questions.is_open() && now.instant < by + LAST_STORE_MAX => {}
+                (_, Some(_)) if !partition.is_claimed() => {
+                    partition.stage = Stage::Released;
+                    self.attention = true;
                 }
                 (Stage::Held(hold), Some(_)) if partition.is_drained() && !hold.may_store() => {
                     partition.stage = Stage::Released;
