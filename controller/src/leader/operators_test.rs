@@ -124,16 +124,16 @@ async fn the_offsets_of_a_removed_route_are_deleted_as_soon_as_that_is_possible(
     assert_eq!(fleet.handle.troubles()[&route()].kind, ErrorKind::GroupHasMembers);
     assert!(fleet.handle.state().retired().contains_key(&route()));
     fleet.source.set_members(GROUP, vec![]);
+    fleet.until(|state| state.retired().is_empty()).await;
+    assert_eq!(fleet.source.group_offset(GROUP, "a", 0), None);
+    // A worker that was cut off had looked before and stores now.
+    fleet.source.set_group_offset(GROUP, "a", 0, offset);
     let deleted = async {
         while fleet.source.group_offset(GROUP, "a", 0).is_some() {
             sleep(Duration::from_millis(100)).await;
         }
     };
     timeout(Duration::from_secs(60), deleted).await.unwrap();
-    // A worker that was cut off had looked before and stores now.
-    fleet.source.set_group_offset(GROUP, "a", 0, offset);
-    fleet.until(|state| state.retired().is_empty()).await;
-    assert_eq!(fleet.source.group_offset(GROUP, "a", 0), None);
     assert_eq!(fleet.handle.troubles().len(), 0);
 }
 

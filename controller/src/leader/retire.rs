@@ -2,9 +2,9 @@
 //!
 //! Each in a task of its own, so that a cluster that hangs holds up no other, and again until it succeeds or an operator
 //! says that the offsets stay. A worker that is cut off from its leader and just between its look and its store brings the
-//! group back, and would find its own offset from then on; so a deletion counts once a later look finds nothing. What a
-//! lost session stores even later bears the incarnation of the removed route, which no other accepts: see
-//! `docs/design/choices.md`.
+//! group back, and would go on for ever with its own offset in sight; so the group is looked at again a little later, unless
+//! a route has the name by then. What a lost session stores even later bears the incarnation of the removed route, which no
+//! other accepts: see `docs/design/choices.md`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use common::ids::{Revision, RouteName};
 use kafka::error::Error;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
+use tracing::warn;
 
 use super::context::Context;
 use super::tasks::{End, Tasks};
@@ -60,14 +61,15 @@ async fn delete(
             context.troubles.clear(&route);
             return None;
         };
-        match delete_and_look(&access, source, group).await {
-            Ok(0) => {
+        match delete_group(&access, source.clone(), group.clone()).await {
+            Ok(()) => {
                 let command = Command::OffsetsDeleted { route: route.clone(), incarnation };
                 if let Err(end) = context.propose_or_log(command).await {
                     return Some(end);
                 }
+                context.troubles.clear(&route);
+                delete_late_offsets(&context, &access, &route, (source, group)).await;
             }
-            Ok(_) => {}
             Err(error) => {
                 context.troubles.note(&route, "deleting the offsets of a removed route", error);
                 sleep(AFTER_FAILURE).await;
@@ -76,21 +78,35 @@ async fn delete(
     }
 }
 
-/// Deletes a group, and counts the offsets that somebody has stored under its name a little later.
-async fn delete_and_look(
+/// Deletes a group again for as long as somebody stores under it, and no route has the name.
+async fn delete_late_offsets(
+    context: &Context,
     access: &Arc<dyn ClusterAccess>,
-    source: ClusterConfig,
-    group: String,
-) -> Result<usize, Error> {
-    let order = {
-        let (access, source, group) = (access.clone(), source.clone(), group.clone());
-        move || access.admin(&source)?.delete_group(&group)
-    };
-    spawn_blocking(order).await.expect(NO_PANIC)?;
-    sleep(LOOK_AGAIN).await;
+    route: &RouteName,
+    (source, group): (ClusterConfig, String),
+) {
+    loop {
+        sleep(LOOK_AGAIN).await;
+        let is_named = {
+            let state = context.log.read();
+            state.routes().contains_key(route) || state.retired().contains_key(route)
+        };
+        let look = {
+            let (access, source, group) = (access.clone(), source.clone(), group.clone());
+            move || access.offsets(&source, &group)?.read_all()
+        };
+        if is_named || spawn_blocking(look).await.expect(NO_PANIC).map_or(true, |stored| stored.is_empty()) {
+            return;
+        }
+        if let Err(error) = delete_group(access, source.clone(), group.clone()).await {
+            warn!(%route, group, %error, "a worker that is cut off stored offsets of a removed route, and they stay");
+        }
+    }
+}
+
+async fn delete_group(access: &Arc<dyn ClusterAccess>, source: ClusterConfig, group: String) -> Result<(), Error> {
     let access = access.clone();
-    let look = move || access.offsets(&source, &group)?.read_all();
-    spawn_blocking(look).await.expect(NO_PANIC).map(|stored| stored.len())
+    spawn_blocking(move || access.admin(&source)?.delete_group(&group)).await.expect(NO_PANIC)
 }
 
 const NO_PANIC: &str = "a request to a cluster does not panic";
