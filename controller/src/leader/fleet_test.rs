@@ -113,9 +113,9 @@ pub async fn lead(clusters: (MemoryCluster, MemoryCluster), settings: RouteSetti
     lead_over(SlowLog::new(), clusters, settings).await
 }
 
-/// The same over a log whose speed the test sets.
+/// The same over a log that is kept, or whose speed the test sets.
 pub async fn lead_over(
-    log: Arc<SlowLog>,
+    log: Arc<dyn CommandLog>,
     (source, target): (MemoryCluster, MemoryCluster),
     settings: RouteSettings,
 ) -> Fleet {

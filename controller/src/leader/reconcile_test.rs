@@ -2,16 +2,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLockReadGuard};
 
 use common::assignment::{Down, Hello, Inventory, PROTOCOL, Progress, Up};
-use common::config::{ClientProperties, ClusterConfig};
-use common::ids::{ClusterName, FleetId, Revision, WorkerId};
-use kafka::memory::{MemoryClients, MemoryCluster};
+use common::ids::{FleetId, Revision, WorkerId};
 use tokio::sync::watch;
 
 use super::super::command_log::{BoxFuture, CommandLog, LocalLog, ProposeError};
 use super::super::context::envelope;
-use super::super::fleet_test::{Fleet, clusters, id, lead, route, settings};
-use super::super::net::in_process;
-use super::super::{Leader, LeaderConfig};
+use super::super::fleet_test::{clusters, id, lead, lead_over, settings};
 use super::*;
 use crate::state::Envelope;
 
@@ -40,25 +36,10 @@ impl CommandLog for LosesMoves {
     }
 }
 
-/// A leader over a log that is kept, with a route.
-async fn lead_over(log: Arc<dyn CommandLog>, (source, target): (MemoryCluster, MemoryCluster)) -> Fleet {
-    let named = |name: &str| ClusterName::new(name).unwrap();
-    let clients = MemoryClients::new([(named("source"), source.clone()), (named("target"), target.clone())]);
-    let (dialer, net) = in_process();
-    let leader = Leader::start(log, Box::new(net), Arc::new(clients), LeaderConfig::default()).await.unwrap();
-    let handle = leader.handle();
-    for name in ["source", "target"] {
-        let cluster = ClusterConfig { name: named(name), properties: ClientProperties::default() };
-        handle.propose("test", Command::AddCluster(cluster)).await.unwrap();
-    }
-    handle.propose("test", Command::AddRoute { route: route(), settings: settings() }).await.unwrap();
-    Fleet { source, target, handle, dialer, _leader: leader }
-}
-
 #[tokio::test(start_paused = true)]
 async fn moves_whose_outcome_is_unknown_are_planned_again_without_another_change() {
     let log = Arc::new(LosesMoves { log: LocalLog::new(FleetId::new("f").unwrap()), moves: AtomicUsize::new(3) });
-    let fleet = lead_over(log.clone(), clusters(&[("a", 4)])).await;
+    let fleet = lead_over(log.clone(), clusters(&[("a", 4)]), settings()).await;
     let _first = fleet.worker(0).await;
     let begin = tokio::time::Instant::now();
     fleet.until(|state| state.slots().values().filter(|slot| slot.life.owner().is_some()).count() == 4).await;
@@ -74,7 +55,7 @@ async fn moves_whose_outcome_is_unknown_are_planned_again_without_another_change
 async fn a_new_leader_gives_the_share_that_the_one_before_owed() {
     let log = Arc::new(LocalLog::new(FleetId::new("f").unwrap()));
     let clusters = clusters(&[("a", 4)]);
-    let before = lead_over(log.clone(), clusters.clone()).await;
+    let before = lead_over(log.clone(), clusters.clone(), settings()).await;
     let first = before.worker(0).await;
     before.until_all_assigned(4).await;
     drop((first, before));
@@ -82,7 +63,7 @@ async fn a_new_leader_gives_the_share_that_the_one_before_owed() {
     let join =
         Command::RegisterSession { session, worker, address: "here".into(), software: "0".into(), replaces: None };
     log.propose(envelope(None, "test", join)).await.unwrap();
-    let after = lead_over(log, clusters).await;
+    let after = lead_over(log, clusters, settings()).await;
     let (_first, second) = (after.worker(0).await, after.worker(1).await);
     after.until(|state| state.slots().values().any(|slot| matches!(slot.life, Life::Releasing { .. }))).await;
     after.until_all_assigned(4).await;

@@ -205,6 +205,28 @@ impl Board {
         all.iter().filter(|(_, live)| live.deadline <= now).map(|(session, _)| *session).collect()
     }
 
+    /// The sessions that have not connected to this leader yet.
+    pub fn awaited(&self) -> BTreeSet<SessionId> {
+        self.live().iter().filter(|(_, live)| live.links == 0).map(|(session, _)| *session).collect()
+    }
+
+    /// Waits for sessions no longer than until `deadline`.
+    pub fn hasten(&self, sessions: &BTreeSet<SessionId>, deadline: Instant) {
+        let mut all = self.live();
+        for live in all.iter_mut().filter(|(session, _)| sessions.contains(session)).map(|(_, live)| live) {
+            live.deadline = live.deadline.min(deadline);
+        }
+    }
+
+    /// Why a session whose deadline has passed is taken for lost.
+    pub fn why_lost(&self, session: SessionId) -> &'static str {
+        match self.live().get(&session) {
+            Some(live) if live.link.is_some() => "its lease ran out",
+            Some(live) if live.links == 0 => "it did not come to the new leader",
+            _ => "its stream broke and did not come back",
+        }
+    }
+
     /// Whether a session's deadline has passed.
     pub fn is_overdue(&self, session: SessionId, now: Instant) -> bool {
         self.live().get(&session).is_some_and(|live| live.deadline <= now)

@@ -1,4 +1,11 @@
 //! Finds lost sessions, and gives their partitions to others in the entry that ends them.
+//!
+//! ```text
+//!  leadership begins: each session of the table has a full lease
+//!     |  two heartbeats later: most have come? those that have not are lost; otherwise all keep their lease
+//!     v
+//!  heard: a lease more    stream broke: the grace at most    deadline passed: ended, with moves
+//! ```
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,7 +14,7 @@ use common::ids::SessionId;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::super::context::Context;
+use super::super::context::{Context, LeaderConfig};
 use super::super::entries::entries;
 use super::super::reconcile::{count_moves, timed_plan};
 use super::super::tasks::End;
@@ -19,9 +26,40 @@ const TICK: Duration = Duration::from_millis(100);
 /// A tick that is later than this is no scheduler's noise: what workers sent meanwhile may still wait to be read.
 const LATE: Duration = TICK.saturating_mul(2);
 
+/// How long the sessions that a leader found in the table have at least to come to it: a worker without a leader dials
+/// once a second (`DIAL_AGAIN_MAX` of its session).
+const COME_WITHIN_MIN: Duration = Duration::from_secs(2);
+/// So many of so many sessions must have come before the others are blamed: with fewer it is more likely that this leader
+/// can't be reached.
+const MOST: (usize, usize) = (2, 3);
+
+/// The sessions that a leader found in the table, until it decided about those that do not come.
+struct Found {
+    sessions: BTreeSet<SessionId>,
+    due: Instant,
+}
+
+impl Found {
+    /// Those that are lost since they have not come and most others have.
+    fn lost(mut self, context: &Context) -> BTreeSet<SessionId> {
+        let state = context.log.read();
+        self.sessions.retain(|session| state.sessions().contains_key(session));
+        let absent = &self.sessions & &context.board.awaited();
+        let come = self.sessions.len() - absent.len();
+        if come * MOST.1 >= self.sessions.len() * MOST.0 { absent } else { BTreeSet::new() }
+    }
+}
+
+/// How long found sessions are waited for, if most come: a worker whose leader went silent takes two heartbeats to notice.
+fn come_within(config: &LeaderConfig) -> Duration {
+    COME_WITHIN_MIN.max(config.heartbeat * 2)
+}
+
 /// Watches the deadlines.
 pub(crate) async fn watch(context: Context) -> Option<End> {
     let mut ticked = Instant::now();
+    let sessions = context.log.read().sessions().keys().copied().collect();
+    let mut found = Some(Found { sessions, due: ticked + come_within(&context.config) });
     loop {
         sleep(TICK).await;
         let now = Instant::now();
@@ -30,10 +68,14 @@ pub(crate) async fn watch(context: Context) -> Option<End> {
         if late >= LATE {
             warn!(late_ms = late.as_millis(), "the leader was held up; all leases are extended by as much");
             context.board.extend(late);
+            found.iter_mut().for_each(|found| found.due += late);
         }
         let ended = context.board.align(context.log.read().sessions().keys(), now + context.config.lease);
         for session in ended {
             context.board.remove(session, "its session is not in the table");
+        }
+        if let Some(due) = found.take_if(|found| now >= found.due) {
+            context.board.hasten(&due.lost(&context), now);
         }
         let overdue = context.board.overdue(now);
         if !overdue.is_empty()
@@ -51,8 +93,7 @@ async fn expire(context: &Context, lost: BTreeSet<SessionId>) -> Result<(), End>
         if !context.board.is_overdue(session, Instant::now()) {
             continue;
         }
-        let is_attached = context.board.is_attached(session);
-        let reason = if is_attached { "its lease ran out" } else { "its stream broke and did not come back" };
+        let reason = context.board.why_lost(session);
         let moves = moves_of(&context.log.read(), session, &lost);
         if let Some(moves) = moves {
             info!(%session, reason, moves = moves.len(), "session lost");
@@ -80,3 +121,7 @@ fn moves_of(state: &State, session: SessionId, lost: &BTreeSet<SessionId>) -> Op
     // What does not fit into the entry is vacant after it, and in the next plan.
     Some(entries(moves, |_| 1).into_iter().next().unwrap_or_default())
 }
+
+#[cfg(test)]
+#[path = "leases_test.rs"]
+mod leases_test;
