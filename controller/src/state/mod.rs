@@ -32,6 +32,8 @@ pub mod invariants;
 #[cfg(test)]
 mod operators_test;
 pub mod outcome;
+#[cfg(test)]
+mod random_test;
 mod requests;
 pub mod retired;
 pub mod routes;
