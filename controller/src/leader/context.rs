@@ -1,9 +1,12 @@
 //! What every part of a leader shares.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::assignment::Renewal;
+use common::ids::SessionId;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::command_log::{CommandLog, ProposeError};
@@ -24,6 +27,9 @@ pub struct LeaderConfig {
     /// How long a session whose stream broke keeps its partitions. Default 1 s: the kernel closes a killed process's
     /// sockets at once, and a live worker dials again within milliseconds.
     pub reconnect_grace: Duration,
+    /// How long missing workers keep their partitions when many are missed at once. Default 30 s: a network that is being
+    /// switched over is back by then, and a fleet that lost a rack goes on with what is left.
+    pub mass_loss_hold: Duration,
     /// How often the source's topics are looked at. Default 3 s.
     pub topics_interval: Duration,
     /// How long changes are gathered before a plan. Default 20 ms.
@@ -36,6 +42,7 @@ impl Default for LeaderConfig {
             heartbeat: Duration::from_secs(1),
             lease: Duration::from_secs(5),
             reconnect_grace: Duration::from_secs(1),
+            mass_loss_hold: Duration::from_secs(30),
             topics_interval: Duration::from_secs(3),
             reconcile_debounce: Duration::from_millis(20),
         }
@@ -43,6 +50,11 @@ impl Default for LeaderConfig {
 }
 
 impl LeaderConfig {
+    /// A worker that was not heard for longer is missing: then it takes itself for detached, too.
+    pub fn missing_after(&self) -> Duration {
+        self.heartbeat * 2
+    }
+
     /// The answer to a heartbeat.
     pub(crate) fn renewal(&self, heartbeat: u64) -> Renewal {
         Renewal { heartbeat, every: self.heartbeat, lease: self.lease }
@@ -66,6 +78,11 @@ impl Context {
     pub fn new(log: Arc<dyn CommandLog>, config: LeaderConfig) -> Self {
         let (board, quick_returns, troubles) = Default::default();
         Self { log, board, config, quick_returns, troubles }
+    }
+
+    /// The sessions that can't be heard.
+    pub fn missing(&self) -> BTreeSet<SessionId> {
+        self.board.missing(Instant::now(), self.config.missing_after())
     }
 
     /// Proposes on the leader's own behalf: safe to repeat by the command's own checks.

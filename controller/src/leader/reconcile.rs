@@ -63,7 +63,13 @@ async fn reconcile(context: &Context) -> Result<bool, End> {
     let (plan, owed, budget) = {
         let state = context.log.read();
         let mut input = PlanInput::of(&state, &BTreeSet::new(), 0);
-        let owed = owed(&state, &input);
+        let owed = if state.hold().is_none() {
+            owed(&state, &input)
+        } else {
+            // Who is missing may be back any moment: nothing is balanced around it.
+            input.miss(&context.missing());
+            Vec::new()
+        };
         input.budget = budget(owed.len(), &input);
         (timed_plan(&input), owed, input.budget)
     };
@@ -87,14 +93,12 @@ async fn reconcile(context: &Context) -> Result<bool, End> {
 
 /// The sessions that take work and were not given their even share yet.
 fn owed(state: &State, input: &PlanInput) -> Vec<SessionId> {
-    let working = input.sessions.iter().filter(|(_, takes_work)| **takes_work).map(|(session, _)| *session);
-    working.filter(|session| state.sessions()[session].owed).collect()
+    input.working().filter(|session| state.sessions()[session].owed).collect()
 }
 
 /// How many partitions may move for nothing but balance: the even share of each session that it is owed to.
 fn budget(owed: usize, input: &PlanInput) -> usize {
-    let working = input.sessions.values().filter(|takes_work| **takes_work).count();
-    owed * input.partitions.len().div_ceil(working.max(1))
+    owed * input.partitions.len().div_ceil(input.working().count().max(1))
 }
 
 /// The grants that could not be claimed since a greater epoch is stored: the table is an older one than the offsets. Who

@@ -9,12 +9,23 @@ use crate::state::{Life, State, Vacancy, Wish};
 /// All that a plan depends on.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PlanInput {
-    /// The live sessions, and whether each takes work.
-    pub sessions: BTreeMap<SessionId, bool>,
+    /// The live sessions.
+    pub sessions: BTreeMap<SessionId, Attendance>,
     /// Every route partition, in the table's order.
     pub partitions: Vec<Candidate>,
     /// How many partitions may move for nothing but balance.
     pub budget: usize,
+}
+
+/// What a session is good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Attendance {
+    /// It takes work.
+    Present,
+    /// It can't be heard, and may be back: it keeps what it has and gets nothing.
+    Missing,
+    /// It gives back what it has.
+    Leaving,
 }
 
 /// One partition.
@@ -49,7 +60,8 @@ impl PlanInput {
     /// The table as it will be once these sessions have expired.
     pub fn of(state: &State, lost: &BTreeSet<SessionId>, budget: usize) -> Self {
         let live = state.sessions().iter().filter(|(id, _)| !lost.contains(id));
-        let sessions = live.map(|(id, _)| (*id, !state.is_draining(*id))).collect();
+        let attendance = |id| if state.is_draining(id) { Attendance::Leaving } else { Attendance::Present };
+        let sessions = live.map(|(id, _)| (*id, attendance(*id))).collect();
         let mut partitions = Vec::with_capacity(state.slots().len());
         for ((route, name), topic) in state.topics() {
             for (id, slot) in state.slots_of(route, name) {
@@ -59,6 +71,20 @@ impl PlanInput {
             }
         }
         Self { sessions, partitions, budget }
+    }
+
+    /// Has these sessions keep what they have and get nothing.
+    pub fn miss(&mut self, missing: &BTreeSet<SessionId>) {
+        let present = |(id, attendance): &(&SessionId, &mut Attendance)| {
+            missing.contains(id) && **attendance == Attendance::Present
+        };
+        self.sessions.iter_mut().filter(present).for_each(|(_, attendance)| *attendance = Attendance::Missing);
+    }
+
+    /// The sessions that take work.
+    pub fn working(&self) -> impl Iterator<Item = SessionId> {
+        let present = |(_, attendance): &(&SessionId, &Attendance)| **attendance == Attendance::Present;
+        self.sessions.iter().filter(present).map(|(id, _)| *id)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::ids::{RouteName, SessionId, TopicName};
 
-use super::input::Candidate;
+use super::input::{Candidate, PlanInput};
 use crate::state::Wish;
 
 /// A topic, borrowed from the input.
@@ -49,9 +49,8 @@ impl<'a> Load<'a> {
 }
 
 impl<'a> Loads<'a> {
-    pub(super) fn new(sessions: &BTreeMap<SessionId, bool>) -> Self {
-        let working = sessions.iter().filter(|(_, takes_work)| **takes_work).map(|(session, _)| *session);
-        let of_session: BTreeMap<_, _> = working.map(|session| (session, Load::default())).collect();
+    pub(super) fn new(input: &PlanInput) -> Self {
+        let of_session: BTreeMap<_, _> = input.working().map(|session| (session, Load::default())).collect();
         let by_load = of_session.keys().map(|session| (0, 0, *session)).collect();
         Self { of_session, by_load, placing: None, of_topic: BTreeMap::new() }
     }

@@ -19,6 +19,7 @@
 //! - P8 a join moves at most ceil(P / (N + 1))
 //! - P9 a topic's partitions per worker ≤ ceil(P of the topic / N) + 1 where placement is free
 //! - P10 a partition goes where an operator sent it, and no other moves for it
+//! - P11 who is missing keeps what it has and gets nothing
 //!
 //! Planning takes O((P + N) log N): each partition is looked at once, and finds its session in an ordered set.
 
@@ -34,7 +35,7 @@ use common::reason::Reason;
 
 use crate::state::{Cause, Move, Step, Wish};
 
-pub use input::{Candidate, Place, PlanInput};
+pub use input::{Attendance, Candidate, Place, PlanInput};
 use loads::Loads;
 
 /// What is to be done now, and what can't be done yet.
@@ -59,9 +60,9 @@ pub struct Waiting {
 
 /// Plans the next moves.
 pub fn plan(input: &PlanInput) -> Plan {
-    let mut planner = Planner { plan: Plan::default(), loads: Loads::new(&input.sessions), to_place: Vec::new() };
+    let mut planner = Planner { plan: Plan::default(), loads: Loads::new(input), to_place: Vec::new() };
     for candidate in &input.partitions {
-        planner.sort(candidate);
+        planner.sort(candidate, input);
     }
     planner.place();
     planner.balance(input);
@@ -79,11 +80,13 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     /// Keeps a partition where it is, releases it, or sets it aside to be placed.
-    fn sort(&mut self, candidate: &'a Candidate) {
+    fn sort(&mut self, candidate: &'a Candidate, input: &PlanInput) {
+        let is_missing = |session| input.sessions.get(&session) == Some(&Attendance::Missing);
         match (&candidate.wish, candidate.place) {
             (Wish::Run | Wish::Stay(_), Place::On(session)) if self.loads.takes_work(session) => {
                 self.loads.keep(session, candidate);
             }
+            (Wish::Run | Wish::Stay(_), Place::On(session)) if is_missing(session) => {}
             (wish, Place::On(session)) => {
                 let cause = match wish {
                     Wish::Stop(cause, _) => *cause,

@@ -32,7 +32,9 @@ fn wish() -> impl Strategy<Value = Wish> {
 
 /// Any table, sensible or not, as far as it could come out of `PlanInput::of`.
 fn any_input() -> impl Strategy<Value = PlanInput> {
-    let sessions = prop::collection::vec(any::<bool>(), 0..=SESSIONS_MAX);
+    let attendance =
+        prop_oneof![3 => Just(Attendance::Present), 2 => Just(Attendance::Leaving), 1 => Just(Attendance::Missing)];
+    let sessions = prop::collection::vec(attendance, 0..=SESSIONS_MAX);
     let destination = prop::option::weighted(0.2, any::<Index>());
     let slot = (0u8..6, any::<Index>(), wish(), 0u64..4, destination);
     let topics = prop::collection::vec(prop::collection::vec(slot, 1..8), 0..4);
@@ -53,7 +55,7 @@ fn any_input() -> impl Strategy<Value = PlanInput> {
                 partitions.push(Candidate { partition, epoch, place, wish, destination });
             }
         }
-        let sessions = sessions.into_iter().enumerate().map(|(n, takes_work)| (session(n), takes_work)).collect();
+        let sessions = sessions.into_iter().enumerate().map(|(n, attendance)| (session(n), attendance)).collect();
         PlanInput { sessions, partitions, budget }
     })
 }
@@ -65,7 +67,7 @@ fn settled() -> impl Strategy<Value = PlanInput> {
         let all =
             topics.iter().enumerate().flat_map(|(topic, size)| (0..*size).map(move |index| partition(topic, index)));
         let candidate = |partition| Candidate { partition, epoch: Epoch(0), place, wish: Wish::Run, destination: None };
-        let sessions = (0..count).map(|number| (session(number), true)).collect();
+        let sessions = (0..count).map(|number| (session(number), Attendance::Present)).collect();
         settle(PlanInput { sessions, partitions: all.map(candidate).collect(), budget: 0 })
     })
 }
@@ -115,10 +117,11 @@ fn settle(mut input: PlanInput) -> PlanInput {
 }
 
 fn counts(input: &PlanInput) -> BTreeMap<SessionId, usize> {
-    let working = input.sessions.iter().filter(|(_, takes_work)| **takes_work);
-    let mut counts: BTreeMap<_, _> = working.map(|(session, _)| (*session, 0)).collect();
+    let mut counts: BTreeMap<_, _> = input.working().map(|session| (session, 0)).collect();
     for candidate in &input.partitions {
-        if let Place::On(owner) = candidate.place {
+        if let Place::On(owner) = candidate.place
+            && input.sessions.get(&owner) != Some(&Attendance::Missing)
+        {
             *counts.entry(owner).or_default() += 1;
         }
     }
@@ -137,7 +140,7 @@ proptest! {
     fn p1_only_sessions_that_take_work_get_it(input in any_input()) {
         for step in plan(&input).moves {
             if let Step::Assign { to } = step.step {
-                prop_assert_eq!(input.sessions.get(&to), Some(&true), "{}", step);
+                prop_assert_eq!(input.sessions.get(&to), Some(&Attendance::Present), "{}", step);
             }
         }
     }
@@ -213,7 +216,7 @@ proptest! {
     fn p8_a_join_moves_at_most_its_share(input in settled()) {
         let (partitions, sessions) = (input.partitions.len(), input.sessions.len());
         let mut joined = PlanInput { budget: usize::MAX, ..input };
-        joined.sessions.insert(session(sessions), true);
+        joined.sessions.insert(session(sessions), Attendance::Present);
         let plan = plan(&joined);
         prop_assert!(plan.moves.len() <= partitions.div_ceil(sessions + 1), "{}", plan);
         prop_assert!(spread(&settle(joined)) <= 1);
@@ -244,7 +247,7 @@ proptest! {
         let moves: BTreeMap<_, _> = plan.moves.iter().map(|step| (&step.partition, step)).collect();
         for candidate in &input.partitions {
             let (Wish::Run, Place::Vacant(_)) = (&candidate.wish, candidate.place) else { continue };
-            let takes_work = |session: &SessionId| input.sessions.get(session) == Some(&true);
+            let takes_work = |session: &SessionId| input.sessions.get(session) == Some(&Attendance::Present);
             let step = moves.get(&candidate.partition);
             match candidate.destination.filter(takes_work) {
                 Some(to) => {
@@ -275,12 +278,27 @@ proptest! {
     }
 
     #[test]
+    fn p11_who_is_missing_keeps_what_it_has_and_gets_nothing(input in any_input(), missing in any::<[Index; 2]>()) {
+        if input.sessions.is_empty() {
+            return Ok(());
+        }
+        let mut input = input;
+        let missing: BTreeSet<_> = missing.iter().map(|one| session(one.index(input.sessions.len()))).collect();
+        input.miss(&missing);
+        for step in plan(&input).moves {
+            let (Step::Release { from: of } | Step::Assign { to: of }) = step.step;
+            let is_asked = matches!(step.cause, Cause::Paused | Cause::Removed);
+            prop_assert!(is_asked || input.sessions.get(&of) != Some(&Attendance::Missing), "{}", step);
+        }
+    }
+
+    #[test]
     fn a_drained_sessions_partitions_are_spread_evenly_and_no_others_move(
         input in settled(), drained in any::<Index>()
     ) {
         let drained = session(drained.index(input.sessions.len()));
         let mut asked = input.clone();
-        asked.sessions.insert(drained, false);
+        asked.sessions.insert(drained, Attendance::Leaving);
         let plan = plan(&asked);
         for step in &plan.moves {
             prop_assert_eq!((step.step, step.cause), (Step::Release { from: drained }, Cause::Drain));
@@ -306,7 +324,7 @@ fn a_plan_reads_as_one_line_a_move() {
         destination: None,
     };
     let input = PlanInput {
-        sessions: BTreeMap::from([(session(0), true), (session(1), true)]),
+        sessions: BTreeMap::from([(session(0), Attendance::Present), (session(1), Attendance::Present)]),
         partitions: vec![
             candidate(0, on(0)),
             candidate(1, on(0)),
@@ -331,11 +349,11 @@ fn a_hundred_thousand_partitions_on_a_thousand_sessions_are_planned_in_one_go() 
     let place = Place::Vacant(Vacancy::New);
     let all = (0..10_000).flat_map(|topic| (0..10).map(move |index| partition(topic, index)));
     let candidate = |partition| Candidate { partition, epoch: Epoch(0), place, wish: Wish::Run, destination: None };
-    let sessions = (0..1_000).map(|number| (session(number), true)).collect();
+    let sessions = (0..1_000).map(|number| (session(number), Attendance::Present)).collect();
     let input = PlanInput { sessions, partitions: all.map(candidate).collect(), budget: 0 };
     let mut placed = applied(&input, &plan(&input));
     assert_eq!(counts(&placed).into_values().collect::<BTreeSet<_>>(), BTreeSet::from([100]));
-    placed.sessions.insert(session(1_000), true);
+    placed.sessions.insert(session(1_000), Attendance::Present);
     placed.budget = 100;
     assert_eq!(plan(&placed).moves.len(), 99);
 }

@@ -92,12 +92,15 @@ impl State {
             Command::DrainWorker { worker } => self.set_drained(stamp, &worker, true),
             Command::UndrainWorker { worker } => self.set_drained(stamp, &worker, false),
             Command::ExpireSession { session, reason, moves } => {
-                if !self.sessions().contains_key(&session) {
-                    return Err(Rejection::UnknownSession(session));
+                let known = self.sessions().get(&session).ok_or(Rejection::UnknownSession(session))?;
+                if self.hold.is_some() && !known.draining {
+                    return Err(Rejection::MovesHeld(session));
                 }
                 self.end_session(stamp, session, &reason);
                 Ok(batch(moves, |step| self.apply_move(stamp, &step)))
             }
+            Command::HoldMoves { lost, registered, lasts } => Ok(self.hold_moves(stamp, lost, registered, lasts)),
+            Command::EndHold { reason } => Ok(self.end_hold(stamp, &reason)),
             Command::Moves(moves) => Ok(batch(moves, |step| self.apply_move(stamp, &step))),
             Command::Released(releases) => Ok(batch(releases, |release| self.apply_release(&release))),
             Command::RaiseEpoch { partition, granted, stored } => self.raise_epoch(stamp, &partition, granted, stored),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use common::config::{ClusterConfig, RouteSettings};
 use common::ids::{ClusterName, Epoch, Partition, Revision, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
@@ -176,6 +177,20 @@ pub enum Command {
         reason: String,
         /// Planned on the table as it is after the expiry.
         moves: Vec<Move>,
+    },
+    /// Many sessions were lost at once: missing ones keep what they have.
+    HoldMoves {
+        /// How many were lost within one lease …
+        lost: usize,
+        /// … of how many that were registered before.
+        registered: usize,
+        /// How long it is to last.
+        lasts: Duration,
+    },
+    /// Ends that.
+    EndHold {
+        /// Why, for people.
+        reason: String,
     },
     /// Single steps of a plan.
     Moves(Vec<Move>),

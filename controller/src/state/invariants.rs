@@ -33,6 +33,7 @@ const C3: (&str, &str) = ("C3", "an owner or a destination is a registered sessi
 const C4: (&str, &str) = ("C4", "slots exist exactly for partitions of topics on known routes");
 const C5: (&str, &str) = ("C5", "what an operator asked for the next grant ends with it");
 const C6: (&str, &str) = ("C6", "an election alone moves nothing");
+const C7: (&str, &str) = ("C7", "while moves are held a session ends by its own worker's doing alone");
 const R1: (&str, &str) = ("R1", "a route's clusters are known, and so is what a removed one left behind");
 const R2: (&str, &str) = ("R2", "a target topic has one writer on a route");
 const BOUNDS: (&str, &str) = ("B1", "tables of the past are bounded");
@@ -68,6 +69,12 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
         ensure(same || !after.sessions().contains_key(&owner.0), C2, || {
             format!("{id} went from {} of session {} straight to session {session}", old.life.name(), owner.0)
         })?;
+    }
+    if before.hold.is_some() && after.hold.is_some() {
+        for (id, session) in before.sessions().iter().filter(|(id, _)| !after.sessions().contains_key(id)) {
+            let came_anew = after.session_of(&session.worker).is_some();
+            ensure(session.draining || came_anew, C7, || format!("session {id} of worker {} ended", session.worker))?;
+        }
     }
     if after.controller_epoch > before.controller_epoch {
         ensure(before.slots == after.slots, C6, || "the controller epoch grew together with other changes".into())?;

@@ -11,7 +11,7 @@
 //!            intent     intent,    who owns   who is       who ever     answers    what happened,
 //!              |        facts      what       there        was there    by id      bounded
 //!              v
-//!            retired: groups of removed routes that are to be deleted
+//!            retired: groups of removed routes that are to be deleted          hold: missing workers keep what they have
 //! ```
 //!
 //! Each command validates first and changes then; a batch (`Moves`, `Released`, `ReportTopics`) does so item by item
@@ -28,6 +28,9 @@ mod apply;
 mod clusters;
 pub mod command;
 pub mod events;
+pub mod hold;
+#[cfg(test)]
+mod hold_test;
 pub mod invariants;
 #[cfg(test)]
 mod operators_test;
@@ -55,6 +58,7 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{Cause, Command, Envelope, Move, RequestId, Step};
 pub use events::{Event, EventKind, NewEvent};
+pub use hold::Hold;
 pub use outcome::{Effect, Outcome, Rejection};
 pub use retired::Retired;
 pub use routes::Route;
@@ -80,6 +84,7 @@ pub struct State {
     pub(crate) retired: BTreeMap<RouteName, Retired>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
+    pub(crate) hold: Option<Hold>,
     pub(crate) requests: requests::Requests,
     pub(crate) events: events::Events,
 }
@@ -99,6 +104,7 @@ impl State {
             retired: BTreeMap::new(),
             sessions: BTreeMap::new(),
             workers: BTreeMap::new(),
+            hold: None,
             requests: requests::Requests::default(),
             events: events::Events::default(),
         }

@@ -159,6 +159,12 @@ pub enum Rejection {
     /// A session is registered once.
     #[error("session {0} has ended; register a new one")]
     SessionEnded(SessionId),
+    /// Many workers are missing, and what they have stays with them.
+    #[error(
+        "session {0} is not given up while many workers are missing; to give all of them up now: replisome worker \
+         release-hold"
+    )]
+    MovesHeld(SessionId),
     /// The session takes no more work.
     #[error("session {0} is draining")]
     SessionDraining(SessionId),

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use common::ids::{Epoch, FleetId, FleetIncarnation, Partition, Revision, RoutePartition, WorkerId};
 use common::reason::Reason;
 use proptest::prelude::*;
@@ -74,6 +76,8 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
         39 => Command::DrainWorker { worker: WorkerId::new(format!("w{}", b % 5)).unwrap() },
         40 => Command::UndrainWorker { worker: WorkerId::new(format!("w{}", b % 5)).unwrap() },
         41 => Command::SettleSessions(vec![s]),
+        42 => Command::HoldMoves { lost: 2, registered: 3, lasts: Duration::from_secs(30) },
+        43 => Command::EndHold { reason: "test".into() },
         _ => {
             let granted = owner.map_or(epoch, |(_, epoch)| epoch);
             Command::RaiseEpoch { partition, granted, stored: Epoch(epoch.0 + u64::from(c % 2)) }
@@ -87,7 +91,7 @@ proptest! {
     /// `apply` itself checks the invariants around each command, and that a rejection leaves no trace.
     #[test]
     fn no_order_of_commands_breaks_an_invariant(
-        commands in prop::collection::vec((0u8..43, 0u8..6, 0u8..6, 0u32..16), 1..60)
+        commands in prop::collection::vec((0u8..45, 0u8..6, 0u8..6, 0u32..16), 1..60)
     ) {
         let mut state = State::new(FleetId::new("f").unwrap(), FleetIncarnation(0));
         done(&mut state, Command::AddCluster(cluster("a")));

@@ -199,10 +199,16 @@ impl Board {
         true
     }
 
-    /// The sessions whose deadline has passed.
-    pub fn overdue(&self, now: Instant) -> BTreeSet<SessionId> {
+    /// The sessions whose deadline has passed, and when that was.
+    pub fn overdue(&self, now: Instant) -> BTreeMap<SessionId, Instant> {
         let all = self.live();
-        all.iter().filter(|(_, live)| live.deadline <= now).map(|(session, _)| *session).collect()
+        all.iter().filter(|(_, live)| live.deadline <= now).map(|(session, live)| (*session, live.deadline)).collect()
+    }
+
+    /// The sessions that have no connection or were not heard for `missing_after`.
+    pub fn missing(&self, now: Instant, missing_after: Duration) -> BTreeSet<SessionId> {
+        let is_missing = |live: &Live| live.link.is_none() || now.saturating_duration_since(live.heard) > missing_after;
+        self.live().iter().filter(|(_, live)| is_missing(live)).map(|(session, _)| *session).collect()
     }
 
     /// The sessions that have not connected to this leader yet.

@@ -4,7 +4,7 @@
 //!  leadership begins: each session of the table has a full lease
 //!     |  two heartbeats later: most have come? those that have not are lost; otherwise all keep their lease
 //!     v
-//!  heard: a lease more    stream broke: the grace at most    deadline passed: ended, with moves
+//!  heard: a lease more    stream broke: the grace at most    deadline passed -> brake -> ended, with moves
 //! ```
 
 use std::collections::BTreeSet;
@@ -18,8 +18,9 @@ use super::super::context::{Context, LeaderConfig};
 use super::super::entries::entries;
 use super::super::reconcile::{count_moves, timed_plan};
 use super::super::tasks::End;
+use super::brake::{Brake, Sight, Verdict};
 use crate::planner::PlanInput;
-use crate::state::{Command, Move, State};
+use crate::state::{Command, Move};
 
 /// How often deadlines are looked at: a tenth of the shortest one is exact enough.
 const TICK: Duration = Duration::from_millis(100);
@@ -52,13 +53,14 @@ impl Found {
 
 /// How long found sessions are waited for, if most come: a worker whose leader went silent takes two heartbeats to notice.
 fn come_within(config: &LeaderConfig) -> Duration {
-    COME_WITHIN_MIN.max(config.heartbeat * 2)
+    COME_WITHIN_MIN.max(config.missing_after())
 }
 
 /// Watches the deadlines.
 pub(crate) async fn watch(context: Context) -> Option<End> {
     let mut ticked = Instant::now();
     let sessions = context.log.read().sessions().keys().copied().collect();
+    let mut brake = Brake::new(context.config);
     let mut found = Some(Found { sessions, due: ticked + come_within(&context.config) });
     loop {
         sleep(TICK).await;
@@ -68,6 +70,7 @@ pub(crate) async fn watch(context: Context) -> Option<End> {
         if late >= LATE {
             warn!(late_ms = late.as_millis(), "the leader was held up; all leases are extended by as much");
             context.board.extend(late);
+            brake.extend(late);
             found.iter_mut().for_each(|found| found.due += late);
         }
         let ended = context.board.align(context.log.read().sessions().keys(), now + context.config.lease);
@@ -77,25 +80,51 @@ pub(crate) async fn watch(context: Context) -> Option<End> {
         if let Some(due) = found.take_if(|found| now >= found.due) {
             context.board.hasten(&due.lost(&context), now);
         }
-        let overdue = context.board.overdue(now);
-        if !overdue.is_empty()
-            && let Err(end) = expire(&context, overdue).await
-        {
+        let sight = look(&context, now);
+        let done = match brake.judge(&sight, now) {
+            Verdict::Wait => Ok(()),
+            Verdict::Act => expire(&context, &mut brake, sight.overdue.into_keys().collect()).await,
+            Verdict::Hold { lost, registered } => hold(&context, &mut brake, lost, registered).await,
+            Verdict::Release(reason) => {
+                context.propose_or_log(Command::EndHold { reason: reason.to_owned() }).await.map(drop)
+            }
+        };
+        if let Err(end) = done {
             return Some(end);
         }
     }
 }
 
+fn look(context: &Context, now: Instant) -> Sight {
+    let Context { board, config, .. } = context;
+    let state = context.log.read();
+    Sight {
+        overdue: board.overdue(now),
+        missing: board.missing(now, config.missing_after()),
+        registered: state.sessions().len(),
+        held: state.hold().is_some(),
+    }
+}
+
+/// Has missing workers keep what they have.
+async fn hold(context: &Context, brake: &mut Brake, lost: usize, registered: usize) -> Result<(), End> {
+    let lasts = context.config.mass_loss_hold;
+    warn!(lost, registered, ?lasts, "many workers were lost at once; moves are held");
+    if context.propose_or_log(Command::HoldMoves { lost, registered, lasts }).await?.is_some() {
+        brake.hold(Instant::now());
+    }
+    Ok(())
+}
+
 /// Ends sessions one by one. Each plan knows that the others are lost too, and takes only this one's partitions along.
-async fn expire(context: &Context, lost: BTreeSet<SessionId>) -> Result<(), End> {
+async fn expire(context: &Context, brake: &mut Brake, lost: BTreeSet<SessionId>) -> Result<(), End> {
     for session in lost.iter().copied() {
         // It may have come back while the proposals before it were waited for.
         if !context.board.is_overdue(session, Instant::now()) {
             continue;
         }
         let reason = context.board.why_lost(session);
-        let moves = moves_of(&context.log.read(), session, &lost);
-        if let Some(moves) = moves {
+        if let Some(moves) = moves_of(context, session, &lost) {
             info!(%session, reason, moves = moves.len(), "session lost");
             let command = Command::ExpireSession { session, reason: reason.to_owned(), moves: moves.clone() };
             let outcome = context.propose_or_log(command).await?;
@@ -103,20 +132,24 @@ async fn expire(context: &Context, lost: BTreeSet<SessionId>) -> Result<(), End>
                 continue;
             }
             count_moves(&moves, outcome.as_ref());
+            brake.ended(session, Instant::now());
         }
         context.board.remove(session, reason);
     }
     Ok(())
 }
 
-/// Where a lost session's partitions go; `None` if it is not in the table.
-fn moves_of(state: &State, session: SessionId, lost: &BTreeSet<SessionId>) -> Option<Vec<Move>> {
+/// Where a lost session's partitions go: not to those that are missing, too. `None` if it is not in the table.
+fn moves_of(context: &Context, session: SessionId, lost: &BTreeSet<SessionId>) -> Option<Vec<Move>> {
+    let state = context.log.read();
     state.sessions().get(&session)?;
     let was_its = |step: &Move| {
         let owner = state.slots().get(&step.partition).and_then(|slot| slot.life.owner());
         owner.is_some_and(|(owner, _)| owner == session)
     };
-    let mut moves = timed_plan(&PlanInput::of(state, lost, 0)).moves;
+    let mut input = PlanInput::of(&state, lost, 0);
+    input.miss(&context.missing());
+    let mut moves = timed_plan(&input).moves;
     moves.retain(was_its);
     // What does not fit into the entry is vacant after it, and in the next plan.
     Some(entries(moves, |_| 1).into_iter().next().unwrap_or_default())

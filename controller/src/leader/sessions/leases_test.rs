@@ -1,11 +1,29 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::ids::FleetId;
+use common::assignment::{Hello, PROTOCOL, Up};
+use common::ids::{Epoch, FleetId, RoutePartition, WorkerId};
 
 use super::super::super::command_log::LocalLog;
 use super::super::super::fleet_test::{Fleet, Worker, clusters, lead_over, settings};
 use super::*;
 use crate::state::EventKind;
+
+/// A log that outlives leaders.
+fn kept_log() -> Arc<LocalLog> {
+    Arc::new(LocalLog::new(FleetId::new("f").unwrap()))
+}
+
+/// Starts so many workers, which get three partitions each.
+async fn staff(fleet: &Fleet, count: usize) -> Vec<Worker> {
+    let mut workers = Vec::new();
+    for number in 0..count {
+        workers.push(fleet.worker(number as u128).await);
+    }
+    fleet.until(move |state| state.sessions().len() == count).await;
+    fleet.until_all_assigned(3 * count).await;
+    workers
+}
 
 /// A fleet that has just elected another leader: so many workers had three partitions each, and none has come yet.
 struct Elected {
@@ -15,16 +33,10 @@ struct Elected {
 }
 
 impl Elected {
-    async fn new(workers: u32) -> Self {
-        let log = Arc::new(LocalLog::new(FleetId::new("f").unwrap()));
-        let clusters = clusters(&[("a", 3 * workers)]);
+    async fn new(workers: usize) -> Self {
+        let (log, clusters) = (kept_log(), clusters(&[("a", 3 * workers as u32)]));
         let fleet = lead_over(log.clone(), clusters.clone(), settings()).await;
-        let mut before = Vec::new();
-        for number in 0..workers {
-            before.push(fleet.worker(number.into()).await);
-        }
-        fleet.until(move |state| state.sessions().len() == workers as usize).await;
-        fleet.until_all_assigned(3 * workers as usize).await;
+        let before = staff(&fleet, workers).await;
         drop(fleet);
         let fleet = lead_over(log, clusters, settings()).await;
         Self { fleet, before, since: Instant::now() }
@@ -77,4 +89,116 @@ async fn a_new_leader_that_was_held_up_waits_for_workers_as_much_longer() {
     let _late = elected.fleet.worker(2).await;
     sleep(Duration::from_secs(30)).await;
     assert_eq!(elected.fleet.handle.state().sessions().len(), 3);
+}
+
+/// A fleet of six that has lost three at once, and holds moves since.
+struct Held {
+    log: Arc<LocalLog>,
+    fleet: Fleet,
+    workers: Vec<Worker>,
+    owners: BTreeMap<RoutePartition, (SessionId, Epoch)>,
+    since: Instant,
+}
+
+impl Held {
+    async fn new() -> Self {
+        let log = kept_log();
+        let fleet = lead_over(log.clone(), clusters(&[("a", 18)]), settings()).await;
+        let workers = staff(&fleet, 6).await;
+        let owners = fleet.owners();
+        workers[..3].iter().for_each(Worker::stop);
+        fleet.until(|state| state.hold().is_some()).await;
+        let since = Instant::now();
+        Self { log, fleet, workers, owners, since }
+    }
+
+    async fn until_moved(&self) {
+        let lost: Vec<_> = self.workers[..3].iter().map(|worker| worker.session).collect();
+        self.fleet.until(move |state| lost.iter().all(|session| !state.sessions().contains_key(session))).await;
+        self.fleet.until_all_assigned(18).await;
+        for (id, (owner, epoch)) in &self.owners {
+            let is_lost = self.workers[..3].iter().any(|worker| worker.session == *owner);
+            let (_, now) = self.fleet.owners()[id];
+            assert_eq!(now, if is_lost { epoch.next() } else { *epoch }, "{id}");
+        }
+    }
+
+    fn last_news(&self) -> String {
+        self.fleet.event_texts(EventKind::Pause).last().cloned().unwrap_or_default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_workers_lost_at_once_keep_what_they_have_and_lose_it_when_the_hold_is_over() {
+    let held = Held::new().await;
+    assert!(held.last_news().starts_with("3 of 6 workers were lost at once"), "{}", held.last_news());
+    let lasts = LeaderConfig::default().mass_loss_hold;
+    sleep(lasts - TICK * 2).await;
+    assert_eq!(held.fleet.owners(), held.owners);
+    held.fleet.until(|state| state.hold().is_none()).await;
+    let took = held.since.elapsed();
+    assert!(took >= lasts - TICK && took <= lasts + TICK * 2, "{took:?}");
+    held.until_moved().await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(held.fleet.handle.state().hold(), None, "they were not counted twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_that_come_back_while_moves_are_held_go_on_with_what_they_had() {
+    let held = Held::new().await;
+    sleep(Duration::from_secs(10)).await;
+    let mut back = vec![held.fleet.worker(0).await, held.fleet.worker(1).await];
+    sleep(Duration::from_secs(5)).await;
+    assert!(held.fleet.handle.state().hold().is_some(), "one is still missing");
+    back.push(held.fleet.worker(2).await);
+    held.fleet.until(|state| state.hold().is_none()).await;
+    assert!(held.last_news().contains("all workers are back"), "{}", held.last_news());
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(held.fleet.owners(), held.owners);
+    assert!(back.iter().all(|worker| worker.grants().len() == 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_starts_anew_while_moves_are_held_gets_its_own_partitions_back() {
+    let held = Held::new().await;
+    let (mut link, old, new) =
+        (held.fleet.dialer.dial().await.unwrap(), held.workers[0].session, SessionId::from_number(900));
+    let (worker, address, software) = (WorkerId::new("w0").unwrap(), "here".into(), "0".into());
+    link.send(Up::Hello(Hello { protocol: PROTOCOL, worker, session: new, address, software })).await.unwrap();
+    let own: Vec<_> = held.owners.iter().filter(|(_, (owner, _))| *owner == old).map(|(id, _)| id.clone()).collect();
+    held.fleet
+        .until(move |state| own.iter().all(|id| state.slots()[id].life.owner().is_some_and(|(owner, _)| owner == new)))
+        .await;
+    assert!(held.since.elapsed() < Duration::from_secs(1) && held.fleet.handle.state().hold().is_some());
+    let others = held.fleet.owners().into_iter().filter(|(id, _)| held.owners[id].0 != old);
+    assert!(others.into_iter().all(|(id, owner)| owner == held.owners[&id]));
+    drop(link.receive().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_ends_a_hold_at_once() {
+    let held = Held::new().await;
+    held.fleet.handle.propose("test", Command::EndHold { reason: "test".into() }).await.unwrap();
+    held.until_moved().await;
+    assert!(held.since.elapsed() < Duration::from_secs(2), "{:?}", held.since.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_outlives_its_leader_and_a_topic_that_is_added_meanwhile_goes_to_who_is_there() {
+    let Held { log, fleet, workers, owners, .. } = Held::new().await;
+    let clusters = (fleet.source.clone(), fleet.target.clone());
+    sleep(Duration::from_secs(20)).await;
+    drop(fleet);
+    let fleet = lead_over(log, clusters, settings()).await;
+    let _there = [fleet.worker(3).await, fleet.worker(4).await, fleet.worker(5).await];
+    fleet.source.create_topic("b", 6);
+    sleep(Duration::from_secs(25)).await;
+    let now = fleet.owners();
+    assert!(owners.iter().all(|(id, owner)| now[id] == *owner), "its time is counted anew");
+    let there: Vec<_> = workers[3..].iter().map(|worker| worker.session).collect();
+    let added: Vec<_> = now.iter().filter(|(id, _)| !owners.contains_key(id)).map(|(_, (owner, _))| *owner).collect();
+    assert!(added.len() == 6 && added.iter().all(|owner| there.contains(owner)), "{added:?}");
+    fleet.until(|state| state.hold().is_none()).await;
+    fleet.until_all_assigned(24).await;
+    assert!(fleet.owners().values().all(|(owner, _)| there.contains(owner)));
 }
