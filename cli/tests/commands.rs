@@ -165,6 +165,7 @@ fn a_fleet_is_set_up_looked_at_and_taken_down() {
         "customers",
     );
     fleet.says(&["worker", "drain", "w1"], 3, "", "w1");
+    fleet.says(&["worker", "release-hold"], 0, "", "no moves are held; nothing was changed");
 
     fleet.says(&["status"], 0, "Problems", "");
     let status = fleet.json(&["status"]);

@@ -26,6 +26,8 @@ pub const IS_LEADER: &str = "replisome_controller_is_leader";
 pub const HAS_QUORUM: &str = "replisome_controller_has_quorum";
 /// Sessions by state; on the leader only.
 pub const SESSIONS: &str = "replisome_controller_sessions";
+/// 1 while missing workers keep their partitions since many were lost at once; on the leader only.
+pub const MOVES_HELD: &str = "replisome_controller_moves_held";
 /// Partitions by state; on the leader only.
 pub const PARTITIONS: &str = "replisome_controller_partitions";
 /// Source records not yet at the target, by topic; on the leader only.
@@ -50,6 +52,7 @@ pub fn describe() {
     describe_gauge!(IS_LEADER, "1 on the controller that leads, else 0");
     describe_gauge!(HAS_QUORUM, "1 while this controller sees a leader with a quorum, else 0");
     describe_gauge!(SESSIONS, "Registered sessions of workers by state, on the leader; 0 elsewhere");
+    describe_gauge!(MOVES_HELD, "1 while missing workers keep their partitions since many were lost at once, else 0");
     describe_gauge!(PARTITIONS, "Partitions by state, on the leader; 0 elsewhere");
     describe_gauge!(TOPIC_LAG_RECORDS, "Source records not yet at the target where that is known, on the leader");
     describe_counter!(MOVES_TOTAL, "Applied steps of plans by reason");
@@ -89,6 +92,7 @@ struct Fleet {
     sessions: BTreeMap<&'static str, u32>,
     partitions: BTreeMap<&'static str, u32>,
     lags: BTreeMap<(RouteName, TopicName), u64>,
+    is_held: bool,
 }
 
 impl Fleet {
@@ -96,7 +100,7 @@ impl Fleet {
         let Some(Leading { handle, .. }) = leading else { return Self::default() };
         let observed = Observed::of(&handle);
         let state = handle.state();
-        let mut fleet = Self::default();
+        let mut fleet = Self { is_held: state.hold().is_some(), ..Self::default() };
         for session in state.sessions().keys() {
             let is_connected = observed.liveness.get(session).is_some_and(|heard| heard.connected);
             let word = match (is_connected, state.is_draining(*session)) {
@@ -124,6 +128,7 @@ impl Fleet {
         for state in Condition::ALL.map(Condition::name) {
             gauge!(PARTITIONS, "state" => state).set(self.partitions.get(state).copied().unwrap_or_default());
         }
+        gauge!(MOVES_HELD).set(flag(self.is_held));
         known_lags.extend(self.lags.keys().cloned());
         known_lags.retain(|topic| {
             let lag = self.lags.get(topic);

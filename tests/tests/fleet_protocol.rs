@@ -7,6 +7,8 @@ mod conflicts;
 mod files;
 #[path = "fleet_protocol/leaders.rs"]
 mod leaders;
+#[path = "fleet_protocol/mass_loss.rs"]
+mod mass_loss;
 #[path = "fleet_protocol/refusals.rs"]
 mod refusals;
 #[path = "fleet_protocol/releases.rs"]

@@ -2,7 +2,9 @@
 
 use clap::Subcommand;
 use common::ids::WorkerId;
-use proto::v1::{DrainWorkerRequest, ListAssignmentsRequest, ListWorkersRequest, UndrainWorkerRequest, Worker};
+use proto::v1::{
+    DrainWorkerRequest, ListAssignmentsRequest, ListWorkersRequest, ReleaseHoldRequest, UndrainWorkerRequest, Worker,
+};
 use serde::Serialize;
 
 use super::assignment::{AssignmentRow, assignments};
@@ -11,7 +13,7 @@ use super::{Admin, Fleet, FleetArgs, units};
 use crate::failure::Failure;
 use crate::worker::RunArgs;
 
-/// Workers: run one, list, describe, drain, undrain
+/// Workers: run one, list, describe, drain, undrain, give missing ones up
 #[derive(clap::Args)]
 pub struct WorkerCommand {
     #[command(flatten)]
@@ -42,6 +44,8 @@ enum Verb {
         /// Its id
         id: WorkerId,
     },
+    /// Give up the workers that are missing since many were lost at once: what they have moves now
+    ReleaseHold,
 }
 
 impl WorkerCommand {
@@ -56,6 +60,7 @@ impl WorkerCommand {
             Verb::Describe { id } => self.fleet.run(async |fleet| describe(fleet, &id).await),
             Verb::Drain { id } => self.fleet.run(async |fleet| drain(fleet, &id).await),
             Verb::Undrain { id } => self.fleet.run(async |fleet| undrain(fleet, &id).await),
+            Verb::ReleaseHold => self.fleet.run(release_hold),
         }
     }
 }
@@ -163,4 +168,11 @@ async fn undrain(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
     fleet
         .change(&format!("replisome worker describe {id}"), &format!("worker {id} may work again"), &exists, call)
         .await
+}
+
+async fn release_hold(fleet: Fleet) -> Result<(), Failure> {
+    let call =
+        async |mut admin: Admin, context| admin.release_hold(ReleaseHoldRequest { context: Some(context) }).await;
+    let done = "the missing workers are given up; what they have moves to others";
+    fleet.change("replisome status", done, "no moves are held; nothing was changed", call).await
 }

@@ -23,8 +23,19 @@ const LEASE: Key = key("timing.lease");
 /// Workers take no longer one for meant.
 const LEASE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const RECONNECT_GRACE: Key = key("timing.reconnect-grace");
-const KEYS: &[Key] =
-    &[NODE_ID, DATA_DIR, LISTEN, ADVERTISE, HTTP_LISTEN, INITIAL_MEMBERS, HEARTBEAT, LEASE, RECONNECT_GRACE];
+const MASS_LOSS_HOLD: Key = key("timing.mass-loss-hold");
+const KEYS: &[Key] = &[
+    NODE_ID,
+    DATA_DIR,
+    LISTEN,
+    ADVERTISE,
+    HTTP_LISTEN,
+    INITIAL_MEMBERS,
+    HEARTBEAT,
+    LEASE,
+    RECONNECT_GRACE,
+    MASS_LOSS_HOLD,
+];
 
 /// How a controller is configured.
 #[derive(Clone, Debug)]
@@ -47,6 +58,8 @@ pub struct ControllerFile {
     pub lease: Option<Duration>,
     /// How long a worker whose connection broke keeps its partitions, if not as usual.
     pub reconnect_grace: Option<Duration>,
+    /// How long missing workers keep their partitions when many are lost at once, if not as usual.
+    pub mass_loss_hold: Option<Duration>,
     /// What the user should know all the same.
     pub notes: Vec<String>,
 }
@@ -96,6 +109,7 @@ impl ControllerFile {
             heartbeat,
             lease,
             reconnect_grace: timing(&RECONNECT_GRACE)?,
+            mass_loss_hold: timing(&MASS_LOSS_HOLD)?,
             notes: layers.notes,
         })
     }

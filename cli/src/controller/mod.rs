@@ -47,6 +47,7 @@ async fn serve(file: ControllerFile, stop: CancellationToken) -> Result<(), Fail
         heartbeat: file.heartbeat.unwrap_or(defaults.heartbeat),
         lease: file.lease.unwrap_or(defaults.lease),
         reconnect_grace: file.reconnect_grace.unwrap_or(defaults.reconnect_grace),
+        mass_loss_hold: file.mass_loss_hold.unwrap_or(defaults.mass_loss_hold),
         ..defaults
     };
     let raft = RaftSettings {

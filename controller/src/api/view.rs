@@ -59,8 +59,8 @@ pub struct Observed {
     phases: BTreeMap<RoutePartition, (SessionId, Running)>,
     /// Who is connected.
     pub liveness: BTreeMap<SessionId, Liveness>,
-    /// How often a live worker is heard.
-    pub heartbeat: Duration,
+    /// How long a live worker is silent at most.
+    pub missing_after: Duration,
 }
 
 /// One row of the assignment table, with what its owner reports.
@@ -92,7 +92,7 @@ impl Observed {
     /// What the leader heard until now.
     pub fn of(handle: &LeaderHandle) -> Self {
         let (progress, phases, liveness) = (handle.progress(), handle.phases(), handle.liveness());
-        Self { progress, phases, liveness, heartbeat: handle.config().heartbeat }
+        Self { progress, phases, liveness, missing_after: handle.config().missing_after() }
     }
 
     /// The rows of the table, by route, topic and partition.

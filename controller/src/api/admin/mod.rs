@@ -70,5 +70,6 @@ service! {
     list_workers: ListWorkersRequest => ListWorkersReply by workers::list;
     drain_worker: DrainWorkerRequest => ChangeReply by workers::drain;
     undrain_worker: UndrainWorkerRequest => ChangeReply by workers::undrain;
+    release_hold: ReleaseHoldRequest => ChangeReply by workers::release_hold;
     list_controllers: ListControllersRequest => ListControllersReply by controllers::list;
 }

@@ -11,7 +11,7 @@ use proto::v1::Problem;
 
 use super::routes::Troubles;
 use crate::raft::Standing;
-use crate::state::{Retired, State};
+use crate::state::{Hold, Retired, State};
 
 /// Something that stands still.
 pub struct Standstill {
@@ -64,8 +64,22 @@ pub fn of_controllers(controllers: &[v1::Controller], standing: &Standing, node:
     problems
 }
 
+/// Many workers are missing, and keep what they have.
+pub fn of_hold(state: &State, workers: &[v1::Worker]) -> Option<Problem> {
+    let Hold { lost, registered, lasts, .. } = state.hold()?;
+    let waiting: u32 = named(workers, "suspect").map(|worker| worker.partitions).sum();
+    Some(problem(
+        format!(
+            "{lost} of {registered} workers were lost at once: {waiting} partitions stay with those that are missing, \
+             for {lasts:?} or until they are back"
+        ),
+        "see to their hosts and to the network between them and the controllers; if they will not come back: replisome \
+         worker release-hold",
+    ))
+}
+
 /// What is wrong with the workers.
-pub fn of_workers(workers: &[v1::Worker], partitions: usize) -> Vec<Problem> {
+pub fn of_workers(workers: &[v1::Worker], partitions: usize, is_held: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     if partitions > 0 && workers.iter().all(|worker| worker.state != "live") {
         problems.push(problem(
@@ -73,20 +87,25 @@ pub fn of_workers(workers: &[v1::Worker], partitions: usize) -> Vec<Problem> {
             "start a worker (replisome worker run), or end a drain (replisome worker undrain ID)",
         ));
     }
-    let named = |state: &'static str| workers.iter().filter(move |worker| worker.state == state);
-    for v1::Worker { id, address, .. } in named("lost") {
+    for v1::Worker { id, address, .. } in named(workers, "lost") {
         problems.push(problem(
             format!("worker {id} is lost; it ran at {address}, and others have its partitions"),
             format!("start it again, or say that it is not awaited: replisome worker drain {id}"),
         ));
     }
-    for v1::Worker { id, address, partitions, .. } in named("suspect") {
-        problems.push(problem(
-            format!("worker {id} at {address} is not heard, and has {partitions} partitions"),
-            "nothing yet: it comes back or is replaced within seconds; else see to its host and the network",
-        ));
+    for v1::Worker { id, address, partitions, .. } in named(workers, "suspect") {
+        let remedy = match is_held {
+            true => "it keeps them until it is back or the hold is over",
+            false => "nothing yet: it comes back or is replaced within seconds; else see to its host and the network",
+        };
+        problems
+            .push(problem(format!("worker {id} at {address} is not heard, and has {partitions} partitions"), remedy));
     }
     problems
+}
+
+fn named<'a>(workers: &'a [v1::Worker], state: &'static str) -> impl Iterator<Item = &'a v1::Worker> {
+    workers.iter().filter(move |worker| worker.state == state)
 }
 
 /// What is wrong with the routes: topics that can't be looked at.

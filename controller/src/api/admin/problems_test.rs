@@ -1,10 +1,14 @@
-use common::ids::{Partition, RouteName, TopicName};
+use std::time::Duration;
+
+use common::ids::{Partition, Revision, RouteName, TopicName};
 use common::offsets::NextOffset;
 use common::reason::{Reason, Side};
 use proto::v1;
 
-use super::problems::{Standstill, of_controllers, of_standstills, of_workers};
+use super::problems::{Standstill, of_controllers, of_hold, of_standstills, of_workers};
 use crate::raft::Standing;
+use crate::state::command::FORMAT;
+use crate::state::{Command, Envelope, State};
 
 fn controller(id: u64, role: &str) -> v1::Controller {
     v1::Controller { id, address: format!("host:{id}"), role: role.into(), ..Default::default() }
@@ -37,11 +41,26 @@ fn a_follower_names_the_leader_and_a_minority_says_how_many_are_needed() {
 
 #[test]
 fn workers_are_missed_only_where_there_is_work() {
-    assert_eq!(of_workers(&[], 0), []);
-    assert_eq!(of_workers(&[worker("w1", "live"), worker("w2", "drained")], 3), []);
-    let problems = of_workers(&[worker("w1", "drained"), worker("w2", "lost")], 3);
+    assert_eq!(of_workers(&[], 0, false), []);
+    assert_eq!(of_workers(&[worker("w1", "live"), worker("w2", "drained")], 3, false), []);
+    let problems = of_workers(&[worker("w1", "drained"), worker("w2", "lost")], 3, false);
     assert!(problems[0].what.contains("3 partitions"), "{problems:?}");
     assert!(problems[1].remedy.contains("worker drain w2"), "{problems:?}");
+}
+
+#[test]
+fn a_hold_says_what_waits_for_whom_and_how_to_end_it() {
+    let mut state = State::unfounded();
+    let suspects = [("w1", 3), ("w2", 4)].map(|(id, partitions)| v1::Worker { partitions, ..worker(id, "suspect") });
+    assert_eq!(of_hold(&state, &suspects), None);
+    let command = Command::HoldMoves { lost: 2, registered: 5, lasts: Duration::from_secs(30) };
+    let hold = Envelope { format: FORMAT, request: None, actor: "test".into(), time_ms: 0, command };
+    state.apply(Revision(1), hold).unwrap();
+    let problem = of_hold(&state, &suspects).expect("moves are held");
+    assert!(problem.what.starts_with("2 of 5 workers were lost at once: 7 partitions stay"), "{problem:?}");
+    assert!(problem.remedy.contains("replisome worker release-hold"), "{problem:?}");
+    let problems = of_workers(&suspects, 9, true);
+    assert!(problems[1].remedy.contains("keeps them"), "{problems:?}");
 }
 
 #[test]

@@ -39,7 +39,8 @@ fn led(leading: &Leading) -> v1::GetStatusReply {
     }
     let workers = workers::all(&state, &observed);
     let routes = routes::all(&state, &observed.sums(&state), &troubles);
-    let mut problems = problems::of_workers(&workers, state.slots().len());
+    let mut problems = Vec::from_iter(problems::of_hold(&state, &workers));
+    problems.extend(problems::of_workers(&workers, state.slots().len(), state.hold().is_some()));
     problems.extend(problems::of_routes(&state, &troubles));
     problems.extend(problems::of_standstills(standstills));
     problems.extend(problems::of_retired(&state, &troubles));

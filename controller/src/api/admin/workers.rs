@@ -1,4 +1,4 @@
-//! Workers: listed, drained, undrained.
+//! Workers: listed, drained, undrained, given up.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,6 @@ use super::super::view::Observed;
 use super::super::{Api, parse};
 use crate::state::{Command, Presence, State, Worker};
 
-/// A worker that was not heard for longer is suspect.
-const HEARTBEATS_MISSED_MAX: u32 = 2;
-
 /// Takes everything from a worker and gives it nothing more.
 pub async fn drain(api: &Api, asked: v1::DrainWorkerRequest) -> Result<v1::ChangeReply, ApiError> {
     let worker = parse::name(&asked.id)?;
@@ -23,6 +20,12 @@ pub async fn drain(api: &Api, asked: v1::DrainWorkerRequest) -> Result<v1::Chang
 pub async fn undrain(api: &Api, asked: v1::UndrainWorkerRequest) -> Result<v1::ChangeReply, ApiError> {
     let worker = parse::name(&asked.id)?;
     api.change(parse::asked(asked.context)?, Command::UndrainWorker { worker }, Vec::new()).await
+}
+
+/// Gives up the workers that are missing while moves are held.
+pub async fn release_hold(api: &Api, asked: v1::ReleaseHoldRequest) -> Result<v1::ChangeReply, ApiError> {
+    let command = Command::EndHold { reason: "an operator gave the missing workers up".to_owned() };
+    api.change(parse::asked(asked.context)?, command, Vec::new()).await
 }
 
 /// Lists workers.
@@ -74,7 +77,7 @@ fn word(state: &State, worker: &Worker, partitions: u32, observed: &Observed) ->
     let is_heard = observed
         .liveness
         .get(&worker.session)
-        .is_some_and(|heard| heard.connected && heard.silent_for <= observed.heartbeat * HEARTBEATS_MISSED_MAX);
+        .is_some_and(|heard| heard.connected && heard.silent_for <= observed.missing_after);
     Some(match (is_heard, is_draining) {
         (false, _) => "suspect",
         (true, true) if partitions > 0 => "draining",
