@@ -23,7 +23,12 @@ fn an_offset_is_read_back_with_its_epoch_and_metadata() {
     Admin::new(cluster.bootstrap()).create_topic("room-stored", 4, &[]);
     let mut store = offsets(cluster.bootstrap(), "room-stored");
     let places: Vec<_> = (0..4).map(|partition| place("room-stored", partition)).collect();
-    assert_eq!(store.read(&places).unwrap(), [None, None, None, None]);
+    // A broker that has just started coordinates groups a little later than it answers.
+    let none = wait::until("the group has a coordinator", Duration::from_secs(30), || match store.read(&places) {
+        Err(error) if error.kind == ErrorKind::Unreachable => None,
+        read => Some(read),
+    });
+    assert_eq!(none.unwrap(), [None, None, None, None]);
     assert_eq!(store.read_all().unwrap(), []);
     let long = "m".repeat(4_000);
     let commits = [
