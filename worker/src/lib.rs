@@ -13,6 +13,7 @@
 pub mod crash_point;
 pub mod dial;
 pub mod engine;
+pub mod host;
 pub mod metrics;
 mod say;
 pub mod session;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::dial::Dial;
 use crate::engine::records::RecordEngine;
+use crate::host::Host;
 pub use crate::session::RunError;
 use crate::session::{End, Session};
 use crate::supervisor::Supervisor;
@@ -56,6 +58,7 @@ pub struct WorkerConfig {
 pub async fn run<C: Clients>(
     config: WorkerConfig,
     clients: Arc<C>,
+    host: Arc<dyn Host>,
     mut dial: impl Dial,
     readiness: &watch::Sender<Option<String>>,
     shutdown: CancellationToken,
@@ -63,7 +66,8 @@ pub async fn run<C: Clients>(
     loop {
         let session = SessionId::generate();
         let tether = Arc::new(Tether::new(Instant::now()));
-        let engine = RecordEngine::new(clients.clone(), session, tether.clone(), config.lanes, config.memory_bytes);
+        let (tied, lanes) = (tether.clone(), config.lanes);
+        let engine = RecordEngine::new(clients.clone(), session, tied, host.clone(), lanes, config.memory_bytes);
         let engine = Arc::new(engine);
         let hello = Hello {
             protocol: PROTOCOL,
@@ -73,9 +77,16 @@ pub async fn run<C: Clients>(
             software: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let supervisor = Supervisor::new(engine.clone(), session);
-        let shutdown = shutdown.clone();
-        let session =
-            Session { hello, engine: engine.as_ref(), supervisor, tether: &tether, readiness, shutdown, fleet: None };
+        let session = Session {
+            hello,
+            engine: engine.as_ref(),
+            supervisor,
+            host: host.as_ref(),
+            tether: &tether,
+            readiness,
+            shutdown: shutdown.clone(),
+            fleet: None,
+        };
         let end = tokio::select! {
             end = session.keep(&mut dial) => end?,
             never = metrics::publish(engine.as_ref()) => match never {},

@@ -15,6 +15,7 @@ use kafka::clients::Clients;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use worker::host::ThisHost;
 use worker::{Dial, RunError, WorkerConfig};
 
 use super::args::MirrorArgs;
@@ -62,7 +63,7 @@ impl Process {
         let worker = tokio::spawn(async move {
             // What a mirror is ready for is seen in its leader's table.
             let readiness = watch::Sender::new(None);
-            worker::run(worker, clients, InProcess(dialer), &readiness, stop).await
+            worker::run(worker, clients, Arc::new(ThisHost), InProcess(dialer), &readiness, stop).await
         });
         Ok(Self { leader, handle, worker: Some(worker), shutdown })
     }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::worker::dial::Controllers;
+use ::worker::host::ThisHost;
 use ::worker::{RunError, WorkerConfig};
 use kafka::librdkafka::LibrdkafkaClients;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +54,8 @@ async fn serve(file: WorkerFile, stop: CancellationToken) -> Result<(), Failure>
         memory_bytes: file.memory_bytes,
     };
     let dial = Controllers::new(file.controllers);
-    ::worker::run(config, Arc::new(LibrdkafkaClients), dial, &readiness, stop).await.map_err(|error| match error {
+    let (clients, host) = (Arc::new(LibrdkafkaClients), Arc::new(ThisHost));
+    ::worker::run(config, clients, host, dial, &readiness, stop).await.map_err(|error| match error {
         RunError::InUse(text) => Failure::conflict(text),
         error => Failure::failed(error),
     })

@@ -21,16 +21,16 @@ pub struct Board {
     broken: watch::Sender<Option<String>>,
 }
 
-/// Held by a thread while it works: tells the board if it panics, since its partitions would look busy for ever.
+/// Held by a lane or a keeper: tells the board if it panics, since its partitions would look busy for ever.
 pub struct Watchdog {
     board: Arc<Board>,
-    thread: String,
+    work: String,
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.board.broken.send_replace(Some(self.thread.clone()));
+            self.board.broken.send_replace(Some(self.work.clone()));
         }
     }
 }
@@ -84,9 +84,9 @@ impl Board {
         std::mem::take(&mut self.released.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A watchdog for a thread.
-    pub fn watch_thread(self: &Arc<Self>, thread: &str) -> Watchdog {
-        Watchdog { board: self.clone(), thread: thread.to_owned() }
+    /// A watchdog for the work of this name.
+    pub fn watch(self: &Arc<Self>, work: &str) -> Watchdog {
+        Watchdog { board: self.clone(), work: work.to_owned() }
     }
 
     /// Returns the name of a thread that panicked, once one has. Cancel-safe.
@@ -115,9 +115,9 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_panics_is_told_and_one_that_ends_is_not() {
         let board = Arc::new(Board::default());
-        let watchdog = board.watch_thread("quiet");
+        let watchdog = board.watch("quiet");
         std::thread::spawn(move || drop(watchdog)).join().expect("ends well");
-        let watchdog = board.watch_thread("loud");
+        let watchdog = board.watch("loud");
         let thread = std::thread::spawn(move || {
             let _watchdog = watchdog;
             panic!("as the test wants");

@@ -2,15 +2,15 @@
 //! record, with lanes (the copy loops) and one keeper a route (claims and stored offsets).
 //!
 //! ```text
-//!   supervisor -> Engine::start / stop -> lane thread 1..n  <-> source, sink
-//!        ^                                     |  ^
-//!        +-------- Board (statuses) <----------+  +--- questions, answers --- keeper thread <-> offsets, topics
+//!   supervisor -> Engine::start / stop -> lane 1..n  <-> source, sink
+//!        ^                             |  ^
+//!        +----- Board (statuses) <-----+  +--- questions, answers --- keeper <-> offsets, topics
 //! ```
 
 pub mod board;
 pub mod keeper;
 pub mod lane;
-mod lane_thread;
+mod lane_loop;
 pub mod ledger;
 pub mod limits;
 pub mod records;

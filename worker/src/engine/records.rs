@@ -12,9 +12,10 @@ use kafka::error::{Error, ErrorKind};
 use tokio::time::Instant;
 
 use crate::engine::board::Board;
-use crate::engine::keeper::{Keeper, KeeperThread};
-use crate::engine::lane_thread::{LaneSetup, LaneThread};
+use crate::engine::keeper::{Desk, Exchange, Keeper};
+use crate::engine::lane_loop::{LaneHandle, LaneSetup};
 use crate::engine::{Engine, Status};
+use crate::host::Host;
 use crate::tether::Tether;
 
 /// How many partitions a lane can have: a slot is a `u16`.
@@ -25,20 +26,22 @@ pub struct RecordEngine<C> {
     clients: Arc<C>,
     session: SessionId,
     tether: Arc<Tether>,
+    host: Arc<dyn Host>,
     lanes_max: usize,
     memory_bytes: usize,
     board: Arc<Board>,
     routes: Mutex<BTreeMap<RouteName, RouteLanes>>,
-    /// Threads that wait for the threads of routes without work to end. Closing a client can take a second.
-    closers: Mutex<Vec<JoinHandle<()>>>,
+    /// Threads of routes without work that were told to end. Closing a client can take a second.
+    ending: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// The lanes and the keeper of one route.
 struct RouteLanes {
     /// What the route is to these lanes: another incarnation or other clusters need other ones.
     config: RouteConfig,
-    keeper: KeeperThread,
-    lanes: Vec<LaneThread>,
+    exchange: Exchange,
+    keeper: Option<JoinHandle<()>>,
+    lanes: Vec<LaneHandle>,
     /// How many partitions each lane has.
     loads: Vec<usize>,
     /// Which lane has which partition.
@@ -51,11 +54,12 @@ impl<C: Clients> RecordEngine<C> {
         clients: Arc<C>,
         session: SessionId,
         tether: Arc<Tether>,
+        host: Arc<dyn Host>,
         lanes_max: usize,
         memory_bytes: usize,
     ) -> Self {
-        let (board, routes, closers) = Default::default();
-        Self { clients, session, tether, lanes_max: lanes_max.max(1), memory_bytes, board, routes, closers }
+        let (board, routes, ending) = Default::default();
+        Self { clients, session, tether, host, lanes_max: lanes_max.max(1), memory_bytes, board, routes, ending }
     }
 
     fn routes(&self) -> MutexGuard<'_, BTreeMap<RouteName, RouteLanes>> {
@@ -68,28 +72,27 @@ impl<C: Clients> RecordEngine<C> {
         let target = self.clients.admin(&route.target)?;
         let offsets = self.clients.offsets(&route.source, &route.group)?;
         let keeper = Keeper::new(route.clone(), self.session, self.tether.clone(), source, target, offsets);
-        let keeper = KeeperThread::start(keeper, &self.board);
-        Ok(RouteLanes { config: route.clone(), keeper, lanes: Vec::new(), loads: Vec::new(), homes: BTreeMap::new() })
+        let name = format!("keeper-{}", route.name);
+        let (desk, exchange) = Desk::new(keeper, &self.board, &name);
+        let keeper = self.host.start(name, Box::new(desk));
+        let (config, lanes, loads, homes) = (route.clone(), Vec::new(), Vec::new(), BTreeMap::new());
+        Ok(RouteLanes { config, exchange, keeper, lanes, loads, homes })
     }
 
-    /// Ends the threads of a route, without waiting for it.
+    /// Has the lanes and the keeper of a route end, without waiting for it.
     fn close(&self, RouteLanes { keeper, lanes, .. }: RouteLanes) {
-        let close = move || {
-            lanes.into_iter().for_each(LaneThread::join);
-            keeper.join();
-        };
-        let closer = std::thread::Builder::new().name("closer".to_owned()).spawn(close);
-        let mut closers = self.closers.lock().unwrap_or_else(PoisonError::into_inner);
-        closers.retain(|closer| !closer.is_finished());
-        closers.push(closer.expect("the system has room for a thread"));
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.retain(|thread| !thread.is_finished());
+        ending.extend(lanes.into_iter().map(LaneHandle::end).chain([keeper]).flatten());
     }
 }
 
 impl<C> Drop for RecordEngine<C> {
     fn drop(&mut self) {
-        for closer in std::mem::take(&mut *self.closers.lock().unwrap_or_else(PoisonError::into_inner)) {
-            if closer.join().is_err() {
-                tracing::error!("a thread that closed a route panicked");
+        for thread in std::mem::take(&mut *self.ending.lock().unwrap_or_else(PoisonError::into_inner)) {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                tracing::error!(name, "a thread panicked");
             }
         }
     }
@@ -132,11 +135,11 @@ impl<C: Clients> Engine for RecordEngine<C> {
                     clients: self.clients.clone(),
                     route: route.clone(),
                     memory_bytes: self.memory_bytes / self.lanes_max,
-                    ledger: lanes.keeper.line(),
+                    ledger: lanes.exchange.line(),
                     board: self.board.clone(),
                 };
                 let home = lanes.lanes.len();
-                lanes.lanes.push(LaneThread::start(format!("lane-{}-{home}", route.name), setup));
+                lanes.lanes.push(LaneHandle::start(format!("lane-{}-{home}", route.name), setup, &*self.host));
                 lanes.loads.push(0);
                 home
             }

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dial::Dial;
 use crate::engine::Engine;
+use crate::host::Host;
 use crate::session::reported::{Reported, send};
 use crate::supervisor::{RELEASE_TIMEOUT, Supervisor};
 use crate::tether::Tether;
@@ -80,6 +81,8 @@ pub(crate) struct Session<'a, E> {
     pub engine: &'a E,
     /// What is to be copied.
     pub supervisor: Supervisor<E>,
+    /// What it runs on.
+    pub host: &'a dyn Host,
     /// When its lease was renewed.
     pub tether: &'a Tether,
     /// What is missing until the worker is ready; `None` while it is attached.
@@ -175,7 +178,7 @@ impl<E: Engine> Session<'_, E> {
 
     /// One connection, from the first message to the last.
     async fn attached(&mut self, link: &mut LeaderLink) -> Result<(), Detached> {
-        let Self { hello, engine, supervisor, tether, readiness, shutdown, fleet } = self;
+        let Self { hello, engine, supervisor, host, tether, readiness, shutdown, fleet } = self;
         let mut reported = Reported::hello(Instant::now());
         send(link, Up::Hello(hello.clone())).await?;
         reported.inventory(supervisor, link, true).await?;
@@ -192,7 +195,7 @@ impl<E: Engine> Session<'_, E> {
                     supervisor.reconcile(Instant::now());
                     reported.progress(supervisor, link).await?;
                     reported.inventory(supervisor, link, false).await?;
-                    reported.heartbeat(link, Instant::now()).await?;
+                    reported.heartbeat(link, host.rss_bytes(), Instant::now()).await?;
                 }
                 let farewell_by = *farewell_by.get_or_insert(Instant::now() + FAREWELL_MAX);
                 if supervisor.owes_nothing() && reported.is_heard() || Instant::now() >= farewell_by {
@@ -234,7 +237,7 @@ impl<E: Engine> Session<'_, E> {
                         tracing::warn!("the controller renews nothing; looking for another one");
                         return Err(Detached::Lost);
                     }
-                    reported.heartbeat(link, Instant::now()).await?;
+                    reported.heartbeat(link, host.rss_bytes(), Instant::now()).await?;
                     if supervisor.has_failed_starts() {
                         supervisor.reconcile(Instant::now());
                     }

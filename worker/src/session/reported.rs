@@ -71,13 +71,13 @@ impl Reported {
     }
 
     /// Sends a heartbeat.
-    pub(super) async fn heartbeat(&mut self, link: &LeaderLink, now: Instant) -> Result<(), Closed> {
+    pub(super) async fn heartbeat(&mut self, link: &LeaderLink, rss_bytes: u64, now: Instant) -> Result<(), Closed> {
         self.heartbeat += 1;
         self.awaited.push_back((self.heartbeat, now));
         if self.awaited.len() > AWAITED_MAX {
             self.awaited.pop_front();
         }
-        send(link, Up::Heartbeat(Heartbeat { number: self.heartbeat, rss_bytes: rss_bytes() })).await
+        send(link, Up::Heartbeat(Heartbeat { number: self.heartbeat, rss_bytes })).await
     }
 
     /// Whether the leader has heard all that was sent up to the newest heartbeat.
@@ -95,12 +95,4 @@ impl Reported {
         }
         sent
     }
-}
-
-/// Resident memory of this process, from Linux's `/proc/self/status`; 0 elsewhere.
-fn rss_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kibibytes.unwrap_or(0) * 1024
 }

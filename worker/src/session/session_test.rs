@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::*;
 use crate::engine::Status;
+use crate::host::ThisHost;
 
 /// Starts at once; releases when told to by the test, or at once.
 #[derive(Default)]
@@ -145,7 +146,7 @@ fn rig(engine: Books) -> Rig {
     let session = tokio::spawn(async move {
         let supervisor = Supervisor::new(for_session.clone(), SESSION);
         let (engine, tether, readiness) = (for_session.as_ref(), its_tether.as_ref(), &its_readiness);
-        Session { hello, engine, supervisor, tether, readiness, shutdown: stop, fleet: None }
+        Session { hello, engine, supervisor, host: &ThisHost, tether, readiness, shutdown: stop, fleet: None }
             .keep(&mut Leader(sender))
             .await
     });

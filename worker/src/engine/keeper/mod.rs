@@ -16,9 +16,9 @@
 //! looked up for people to see comes last and, where it is slow, seldom: a broker that does not answer must not keep the
 //! offsets of all others from being stored.
 
+mod desk;
 mod judge;
 mod look;
-mod thread;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,8 +36,9 @@ use kafka::offsets::{GroupOffset, OffsetStore};
 use tokio::time::Instant;
 
 use crate::crash_point;
+pub use crate::engine::keeper::desk::LedgerHandle;
+pub(crate) use crate::engine::keeper::desk::{Desk, Exchange};
 use crate::engine::keeper::judge::{Keep, Start};
-pub use crate::engine::keeper::thread::{KeeperThread, LedgerHandle};
 use crate::engine::ledger::{Answer, Ask, Question, SourceRange, Verdict};
 use crate::engine::limits::Limits;
 use crate::tether::Tether;
