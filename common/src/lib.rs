@@ -1,11 +1,12 @@
 //! What more than one crate uses, and nothing else: ids and numbers, offsets and their identity, the messages between
-//! leader and worker, the connection they travel on, and the set-up of logs.
+//! leader and worker, the connection they travel on, calls that wait, and the set-up of logs.
 //!
 //! Owns no behaviour of a fleet: deciding is in `controller`, copying in `worker`. Never names a foreign service
 //! library: no Kafka client, no Raft, no gRPC. Everything here is plain data, checked where it is made (`TopicName::new`)
 //! and trusted after that.
 
 pub mod assignment;
+pub mod blocking;
 pub mod config;
 pub mod identity;
 pub mod ids;

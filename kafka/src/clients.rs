@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use common::blocking::Blocking;
 use common::config::ClusterConfig;
 
 use crate::admin::ClusterAdmin;
@@ -12,8 +13,8 @@ use crate::sink::{Sink, SinkBounds};
 use crate::source::{Source, SourceBounds};
 
 /// A maker of clients. Making one checks the properties and connects in the background: an unreachable cluster is
-/// found out by the first call.
-pub trait Clients: Send + Sync + 'static {
+/// found out by the first call. Calls of administrators and offset stores wait.
+pub trait Clients: Blocking + 'static {
     /// What `source` makes.
     type Source: Source + 'static;
     /// What `sink` makes.

@@ -1,14 +1,14 @@
-//! Questions to Kafka clusters on behalf of an operator who waits: each on a blocking thread, none waited for longer
+//! Questions to Kafka clusters on behalf of an operator who waits: each where it may wait, none waited for longer
 //! than it is worth. What is learned becomes a note or a column, never a fact of the table.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::blocking::call;
 use common::config::ClusterConfig;
 use kafka::admin::ClusterAdmin;
 use kafka::error::{Error, ErrorKind};
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::leader::topics::ClusterAccess;
@@ -45,8 +45,9 @@ impl Probes {
         let Self { clusters, threads } = self.clone();
         let answer = async move {
             let permit = threads.acquire_owned().await.expect("it is never closed");
-            let asking = spawn_blocking(move || {
-                let answer = clusters.admin(&cluster).and_then(|admin| question(admin.as_ref()));
+            let access = clusters.clone();
+            let asking = call(&*clusters, move || {
+                let answer = access.admin(&cluster).and_then(|admin| question(admin.as_ref()));
                 drop(permit);
                 answer
             });

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use common::blocking::Blocking;
 use common::config::{ClientProperties, ClusterConfig, RouteSettings};
 use common::ids::{ClusterName, Epoch, FleetId, Partition, RouteName, TopicId, WorkerId};
 use common::reason::{Reason, Side};
@@ -154,6 +155,8 @@ struct OneHangs {
     hanging: ClusterName,
     ends: Arc<(Mutex<bool>, Condvar)>,
 }
+
+impl Blocking for OneHangs {}
 
 impl ClusterAccess for OneHangs {
     fn admin(&self, cluster: &ClusterConfig) -> Result<Arc<dyn ClusterAdmin>, Error> {

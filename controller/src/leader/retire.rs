@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::blocking::call;
 use common::config::ClusterConfig;
 use common::ids::{Revision, RouteName};
 use kafka::error::Error;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -92,10 +92,10 @@ async fn delete_late_offsets(
             state.routes().contains_key(route) || state.retired().contains_key(route)
         };
         let look = {
-            let (access, source, group) = (access.clone(), source.clone(), group.clone());
-            move || access.offsets(&source, &group)?.read_all()
+            let (clusters, source, group) = (access.clone(), source.clone(), group.clone());
+            move || clusters.offsets(&source, &group)?.read_all()
         };
-        if is_named || spawn_blocking(look).await.expect(NO_PANIC).map_or(true, |stored| stored.is_empty()) {
+        if is_named || call(&**access, look).await.expect(NO_PANIC).map_or(true, |stored| stored.is_empty()) {
             return;
         }
         if let Err(error) = delete_group(access, source.clone(), group.clone()).await {
@@ -105,8 +105,8 @@ async fn delete_late_offsets(
 }
 
 async fn delete_group(access: &Arc<dyn ClusterAccess>, source: ClusterConfig, group: String) -> Result<(), Error> {
-    let access = access.clone();
-    spawn_blocking(move || access.admin(&source)?.delete_group(&group)).await.expect(NO_PANIC)
+    let clusters = access.clone();
+    call(&**access, move || clusters.admin(&source)?.delete_group(&group)).await.expect(NO_PANIC)
 }
 
 const NO_PANIC: &str = "a request to a cluster does not panic";

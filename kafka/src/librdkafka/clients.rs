@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use common::blocking::Blocking;
 use common::config::ClusterConfig;
 use common::ids::TopicPartition;
 
@@ -32,6 +33,8 @@ const FETCH_BYTES: (usize, usize) = (1 << 20, 48 << 20);
 
 /// librdkafka's largest value of its byte settings.
 const BYTES_MAX: usize = i32::MAX as usize;
+
+impl Blocking for LibrdkafkaClients {}
 
 impl Clients for LibrdkafkaClients {
     type Source = LibrdkafkaSource;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use common::blocking::Blocking;
 use common::config::ClusterConfig;
 use common::ids::ClusterName;
 
@@ -33,6 +34,8 @@ impl MemoryClients {
         self.0.get(&config.name).cloned().ok_or_else(missing)
     }
 }
+
+impl Blocking for MemoryClients {}
 
 impl Clients for MemoryClients {
     type Source = MemorySource;

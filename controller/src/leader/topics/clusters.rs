@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use common::blocking::Blocking;
 use common::config::ClusterConfig;
 use kafka::admin::ClusterAdmin;
 use kafka::clients::Clients;
@@ -10,8 +11,8 @@ use kafka::offsets::OffsetStore;
 
 use super::view::RouteView;
 
-/// What a leader wants of Kafka: any `Clients` will do.
-pub trait ClusterAccess: Send + Sync + 'static {
+/// What a leader wants of Kafka: any `Clients` will do. Calls of what it makes wait.
+pub trait ClusterAccess: Blocking + 'static {
     /// An administrator of a cluster.
     fn admin(&self, cluster: &ClusterConfig) -> Result<Arc<dyn ClusterAdmin>, Error>;
 

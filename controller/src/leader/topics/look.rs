@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::identity::StoredOffset;
 use common::ids::{Partition, TopicId, TopicName, TopicPartition};
@@ -13,6 +13,7 @@ use kafka::admin::{ClusterAdmin, NewTopic, OffsetQuery, TopicDescription};
 use kafka::error::{Error, ErrorKind};
 use kafka::offsets::GroupOffset;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use super::clusters::{ClusterAccess, RouteClients};
 use super::configs::{Selection, drop_refused, select};
@@ -84,7 +85,7 @@ impl Drop for Looker {
     /// A client says goodbye to its brokers before it goes: not on a thread of the runtime.
     fn drop(&mut self) {
         if let (Some(clients), Ok(runtime)) = (self.clients.take(), Handle::try_current()) {
-            runtime.spawn_blocking(move || drop(clients));
+            runtime.spawn(self.access.run(Box::new(move || drop(clients))));
         }
     }
 }

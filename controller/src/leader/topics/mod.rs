@@ -1,7 +1,7 @@
 //! Watches the topics of both clusters, makes the target's fit, and puts what it saw into the table.
 //!
 //! ```text
-//! every few seconds, and when the table has a topic nobody looked at, each route by itself on a blocking thread:
+//! every few seconds, and when the table has a topic nobody looked at, each route by itself, where it may wait:
 //!
 //!   view (the table) --look--> source topics --filter--> describe both sides, read stored offsets
 //!                                                              |
@@ -32,8 +32,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::blocking::call;
 use common::ids::{Revision, RouteName};
-use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
@@ -82,7 +82,7 @@ async fn watch(
     access: Arc<dyn ClusterAccess>,
     (route, incarnation): (RouteName, Revision),
 ) -> Option<End> {
-    let mut looker = Looker::new(access);
+    let mut looker = Looker::new(access.clone());
     let mut revisions = context.log.revisions();
     let mut failures = 0;
     loop {
@@ -95,7 +95,7 @@ async fn watch(
             context.troubles.clear(&route);
             return None;
         };
-        let looked = spawn_blocking(move || {
+        let looked = call(&*access, move || {
             let look = looker.look(&view);
             (looker, look)
         });
