@@ -4,10 +4,11 @@
 //! proto/replisome/v1/*.proto --build.rs (protox, tonic)--> v1::*  <--convert/--> common::*
 //! ```
 //!
-//! Owns: the messages, the services, the checks that a message is whole. Never does: decide anything, or keep state.
+//! Owns: the messages, the services, the checks that a message is whole, the channels they travel by. Never does: decide anything, or keep state.
 //! A message from outside becomes one of `common`'s types here or is refused with the field's name.
 
 mod convert;
+pub mod wire;
 
 pub use convert::Malformed;
 

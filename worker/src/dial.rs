@@ -8,13 +8,16 @@
 //! noticed by the session, whose heartbeats it does not answer.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::assignment::Down;
 use common::net::{Closed, LeaderLink, ToWorker, in_process};
 use proto::v1::fleet_client::FleetClient;
 use proto::v1::{LeaderMessage, WorkerMessage};
+use proto::wire::{Tcp, Wire};
 use proto::{MESSAGE_BYTES_MAX, leader_of};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -38,6 +41,7 @@ pub trait Dial: Send {
 #[derive(Clone, Debug)]
 pub struct Controllers {
     addresses: Vec<String>,
+    wire: Arc<dyn Wire>,
     /// Why each did not serve, when that was last said: it is said once, and again when it changes.
     told: BTreeSet<String>,
 }
@@ -45,14 +49,19 @@ pub struct Controllers {
 impl Controllers {
     /// The controllers that a worker is told of.
     pub fn new(addresses: Vec<String>) -> Self {
-        Self { addresses, told: BTreeSet::new() }
+        Self::over(Arc::new(Tcp), addresses)
+    }
+
+    /// The same, reached otherwise than by TCP.
+    pub fn over(wire: Arc<dyn Wire>, addresses: Vec<String>) -> Self {
+        Self { addresses, wire, told: BTreeSet::new() }
     }
 
     async fn find(&mut self) -> Option<(LeaderLink, String)> {
         let mut attempts = JoinSet::new();
         let mut asked: BTreeSet<String> = self.addresses.iter().cloned().collect();
         for address in &asked {
-            attempts.spawn(ask(address.clone()));
+            attempts.spawn(ask(self.wire.clone(), address.clone()));
         }
         let mut refusals = BTreeSet::new();
         while let Some(attempt) = attempts.join_next().await {
@@ -64,7 +73,7 @@ impl Controllers {
                 Err(NotServed { address, why, leader }) => {
                     refusals.insert(format!("{address}: {why}"));
                     if let Some(leader) = leader.filter(|leader| asked.insert(leader.clone())) {
-                        attempts.spawn(ask(leader));
+                        attempts.spawn(ask(self.wire.clone(), leader));
                     }
                 }
             }
@@ -95,7 +104,7 @@ struct NotServed {
 }
 
 /// Asks one controller.
-async fn ask(address: String) -> Result<(LeaderLink, String), NotServed> {
+async fn ask(wire: Arc<dyn Wire>, address: String) -> Result<(LeaderLink, String), NotServed> {
     let not_served = |why: String, leader| NotServed { address: address.clone(), why, leader };
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|_| not_served("not an address of the form host:port".to_owned(), None))?
@@ -105,11 +114,10 @@ async fn ask(address: String) -> Result<(LeaderLink, String), NotServed> {
     let (up, down) = leader_end.split();
     let outgoing = ReceiverStream::new(up).map(WorkerMessage::from);
     let attach = async {
-        let channel = endpoint.connect().await.map_err(|error| not_served(root_cause(&error), None))?;
-        let mut client = FleetClient::new(channel)
+        let mut client = FleetClient::new(wire.channel(&endpoint))
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        let refused = |status: Status| not_served(status.message().to_owned(), leader_of(status.metadata()));
+        let refused = |status: Status| not_served(reason(&status), leader_of(status.metadata()));
         client.attach(outgoing).await.map_err(refused)
     };
     match timeout(ANSWER_MAX, attach).await {
@@ -146,11 +154,11 @@ async fn hear(mut incoming: Streaming<LeaderMessage>, link: ToWorker) {
     }
 }
 
-/// The innermost error: what the operating system said.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
+/// What the controller said, or, if it was not reached, the innermost error: what the operating system said.
+fn reason(status: &Status) -> String {
+    let mut cause = status.source();
+    while let Some(source) = cause.and_then(Error::source) {
+        cause = Some(source);
     }
-    cause.to_string()
+    cause.map_or_else(|| status.message().to_owned(), ToString::to_string)
 }

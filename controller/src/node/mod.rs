@@ -15,7 +15,6 @@ mod leadership;
 mod readiness;
 mod server;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
 use tracing::{info, warn};
 
 use crate::api::{Api, Seat};
@@ -31,6 +31,8 @@ use crate::leader::LeaderConfig;
 use crate::leader::topics::ClusterAccess;
 use crate::metrics;
 use crate::raft::{OpenError, RaftNode, RaftSettings};
+
+pub use server::Incoming;
 
 /// How long requests under way may take to end when the process is told to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
@@ -79,27 +81,36 @@ pub async fn run(
 }
 
 /// A controller that has its port and its data directory, and does nothing yet.
-pub(crate) struct Node {
-    id: u64,
-    listener: TcpListener,
+pub struct Node<I> {
+    incoming: I,
     raft: RaftNode,
+    seat: Seat,
     clusters: Arc<dyn ClusterAccess>,
     leader: LeaderConfig,
 }
 
-impl Node {
+impl Node<TcpIncoming> {
     /// Takes the port first, so that a second process is stopped before it looks at any file.
-    pub async fn open(config: ControllerConfig, clusters: Arc<dyn ClusterAccess>) -> Result<Self, RunError> {
+    async fn open(config: ControllerConfig, clusters: Arc<dyn ClusterAccess>) -> Result<Self, RunError> {
         let ControllerConfig { raft, listen, leader } = config;
         let failed = |error| RunError::Listen { address: listen.clone(), error };
         let listener = TcpListener::bind(&listen).await.map_err(failed)?;
-        let id = raft.node;
-        Ok(Self { id, listener, raft: RaftNode::open(raft).await?, clusters, leader })
+        if let Ok(address) = listener.local_addr() {
+            info!(node = raft.node, %address, "controller listens");
+        }
+        Ok(Self::new(server::tcp(listener), RaftNode::open(raft).await?, clusters, leader))
+    }
+}
+
+impl<I: Incoming> Node<I> {
+    /// A controller that is reached by these connections.
+    pub fn new(incoming: I, raft: RaftNode, clusters: Arc<dyn ClusterAccess>, leader: LeaderConfig) -> Self {
+        Self { incoming, raft, seat: Seat::default(), clusters, leader }
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// Who leads here.
+    pub fn seat(&self) -> Seat {
+        self.seat.clone()
     }
 
     /// Runs it until `shutdown`.
@@ -108,15 +119,12 @@ impl Node {
         readiness: &watch::Sender<Option<String>>,
         shutdown: CancellationToken,
     ) -> Result<(), RunError> {
-        if let Ok(address) = self.address() {
-            info!(node = self.id, %address, "controller listens");
-        }
-        let Self { id, listener, raft, clusters, leader } = self;
-        let (seat, stop) = (Seat::default(), CancellationToken::new());
+        let Self { incoming, raft, seat, clusters, leader } = self;
+        let (id, stop) = (raft.id(), CancellationToken::new());
         let api = Api::new(id, raft.clone(), seat.clone(), clusters.clone());
         let (health, health_service) = tonic_health::server::health_reporter();
         let server = server::router(&raft, &api, health_service, leader.lease);
-        let mut serving = tokio::spawn(server::serve(server, listener, stop.clone()));
+        let mut serving = tokio::spawn(server::serve(server, incoming, stop.clone()));
         let mut background = JoinSet::new();
         background.spawn({
             let (raft, stop) = (raft.clone(), stop.clone());

@@ -1,11 +1,14 @@
 //! The port: all services on one, with the signs of life by which a dead host or a frozen peer is noticed.
 
+use std::error::Error;
 use std::time::Duration;
 
+use futures_util::Stream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::{Connected, Router, TcpIncoming};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::api::Api;
@@ -36,12 +39,34 @@ pub fn router(raft: &RaftNode, api: &Api, health: HealthServer<impl Health>, lea
         .add_service(reflection)
 }
 
+/// Connections that come in, whatever carries them.
+pub trait Incoming: Stream<Item = Result<Self::Connection, Self::Failure>> + Send + 'static {
+    /// One of them.
+    type Connection: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static;
+    /// Why none came.
+    type Failure: Into<Box<dyn Error + Send + Sync>> + Send;
+}
+
+impl<S, C, E> Incoming for S
+where
+    S: Stream<Item = Result<C, E>> + Send + 'static,
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    E: Into<Box<dyn Error + Send + Sync>> + Send,
+{
+    type Connection = C;
+    type Failure = E;
+}
+
+/// Those of a TCP listener.
+pub fn tcp(listener: TcpListener) -> TcpIncoming {
+    TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE))
+}
+
 /// Serves until `stop`, then until what is under way has ended.
 pub async fn serve(
     router: Router,
-    listener: TcpListener,
+    incoming: impl Incoming,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
     router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
 }

@@ -1,4 +1,4 @@
-//! openraft's view of the disk. Each call goes to a thread that may block, and is awaited: so writes keep their order.
+//! openraft's view of the disk. Each access is made where it may wait, and is awaited: so writes keep their order.
 
 use std::fmt::Debug;
 use std::io;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{AnyError, LogState, OptionalSend, RaftLogReader, StorageIOError};
-use tokio::task::spawn_blocking;
 
 use super::disk::Disk;
+use super::medium::access;
 use super::snapshot_file::SnapshotFile;
 use super::types::{Entry, LogId, StorageError, Types, Vote};
 
@@ -31,10 +31,10 @@ impl LogStore {
     async fn with<T: Send + 'static>(
         &self,
         failure: Failure,
-        access: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
+        work: impl FnOnce(&Disk) -> io::Result<T> + Send + 'static,
     ) -> Result<T, StorageError> {
         let disk = self.disk.clone();
-        let result = spawn_blocking(move || access(&disk)).await.map_err(io::Error::other).flatten();
+        let result = access(&*self.disk.medium, move || work(&disk)).await;
         result.map_err(|error| failure(AnyError::new(&error)).into())
     }
 }
@@ -119,11 +119,8 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
-        let file = self.file.clone();
-        self.with(StorageIOError::write_logs, move |disk| {
-            file.wait_for(upto)?;
-            disk.purge(upto)
-        })
-        .await
+        let covered = self.file.wait_for(upto).await;
+        covered.map_err(|error| StorageIOError::write_logs(AnyError::new(&error)))?;
+        self.with(StorageIOError::write_logs, move |disk| disk.purge(upto)).await
     }
 }

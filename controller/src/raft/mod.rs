@@ -4,7 +4,7 @@
 //! does) nor what is to be done (`leader/` does).
 //!
 //! ```text
-//! CommandLog::propose ─> proposer ─ batch ─> openraft ─ entry ─> log_store ─> disk (sled, fsync)
+//! CommandLog::propose ─> proposer ─ batch ─> openraft ─ entry ─> log_store ─> disk ─> medium (sled, fsync)
 //!                                              │  ^                   peers <─ network ── service <─ peers
 //!                                    committed │  └─ Vec<Result<Outcome, Rejection>>
 //!                                              v
@@ -27,6 +27,7 @@ mod durable_file;
 mod founding;
 mod heard;
 mod log_store;
+mod medium;
 mod members;
 mod network;
 mod node;
@@ -35,6 +36,7 @@ mod node_test;
 mod proposer;
 mod service;
 mod settings;
+mod sled_dir;
 mod snapshot_file;
 mod standing;
 mod standing_watch;
@@ -45,7 +47,8 @@ mod store_test;
 mod table;
 mod types;
 
+pub use medium::{Medium, Pair, Pairs, Tree};
 pub use node::RaftNode;
 pub use service::PeerService;
-pub use settings::{OpenError, RaftSettings};
+pub use settings::{OpenError, RaftSettings, RaftTuning};
 pub use standing::{ControllerView, Standing};

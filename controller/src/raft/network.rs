@@ -15,6 +15,7 @@ use openraft::{RaftNetwork, RaftNetworkFactory};
 use proto::MESSAGE_BYTES_MAX;
 use proto::v1::raft_client::RaftClient;
 use proto::v1::{ProbeReply, ProbeRequest, RaftRequest};
+use proto::wire::Wire;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
@@ -41,6 +42,7 @@ const SILENT_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) struct Network {
     own: Arc<StoreId>,
+    wire: Arc<dyn Wire>,
     clients: Arc<Mutex<BTreeMap<String, RaftClient<Channel>>>>,
     failing: Arc<Mutex<BTreeMap<u64, Failing>>>,
 }
@@ -53,8 +55,8 @@ struct Failing {
 }
 
 impl Network {
-    pub fn new(own: Arc<StoreId>) -> Self {
-        Self { own, clients: Arc::default(), failing: Arc::default() }
+    pub fn new(own: Arc<StoreId>, wire: Arc<dyn Wire>) -> Self {
+        Self { own, wire, clients: Arc::default(), failing: Arc::default() }
     }
 
     /// Asks who is there.
@@ -73,14 +75,13 @@ impl Network {
         }
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Status::unavailable(format!("{address} is no address: {error}")))?;
-        let channel = endpoint
+        let endpoint = endpoint
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE)
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        let client = RaftClient::new(channel)
+            .keep_alive_while_idle(true);
+        let client = RaftClient::new(self.wire.channel(&endpoint))
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         clients.insert(address.to_owned(), client.clone());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use openraft::{Config, SnapshotPolicy};
 use proto::MESSAGE_BYTES_MAX;
 use proto::v1::raft_server::RaftServer;
+use proto::wire::{Tcp, Wire};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
@@ -14,14 +15,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::data_dir::DataDir;
-use super::disk::{Disk, damaged};
 use super::founding;
 use super::heard::Heard;
 use super::log_store::LogStore;
+use super::medium::Medium;
 use super::network::Network;
 use super::proposer::RaftLog;
 use super::service::PeerService;
-use super::settings::{OpenError, RaftSettings, Tuning};
+use super::settings::{OpenError, RaftSettings, RaftTuning};
+use super::sled_dir::damaged;
 use super::standing::Standing;
 use super::state_machine::StateMachine;
 use super::store_id::StoreId;
@@ -52,8 +54,8 @@ pub(super) struct Inner {
     pub network: Network,
     pub standing: watch::Sender<Standing>,
     log: Arc<RaftLog>,
-    /// Openraft alone owns the disk; here it is only seen whether it is closed.
-    disk: Weak<Disk>,
+    /// Openraft alone owns the data directory; here it is only seen whether it is closed.
+    medium: Weak<dyn Medium>,
 }
 
 impl fmt::Debug for RaftNode {
@@ -68,24 +70,48 @@ impl RaftNode {
     /// # Errors
     /// With the directory and what to do about it.
     pub async fn open(settings: RaftSettings) -> Result<Self, OpenError> {
-        Self::open_with(settings, Tuning::default()).await
+        Self::open_with(settings, RaftTuning::default()).await
     }
 
-    pub(super) async fn open_with(settings: RaftSettings, tuning: Tuning) -> Result<Self, OpenError> {
+    pub(super) async fn open_with(settings: RaftSettings, tuning: RaftTuning) -> Result<Self, OpenError> {
         settings.validate()?;
         let (dir, node) = (settings.dir.clone(), settings.node);
         // Sled may also panic on what it can't read.
         let opened = spawn_blocking(move || DataDir::open(&dir, node)).await;
-        let DataDir { id, disk, file, held } =
-            opened.unwrap_or_else(|panic| Err(damaged(&settings.dir, &panic.to_string())))?;
+        let opened = opened.unwrap_or_else(|panic| Err(damaged(&settings.dir, &panic.to_string())))?;
+        Self::start(settings, opened, Arc::new(Tcp), tuning).await
+    }
+
+    /// The same on another ground than a real directory and TCP.
+    ///
+    /// # Errors
+    /// What the medium holds is not this node's, or not whole.
+    pub async fn open_on(
+        settings: RaftSettings,
+        medium: Arc<dyn Medium>,
+        wire: Arc<dyn Wire>,
+        tuning: RaftTuning,
+    ) -> Result<Self, OpenError> {
+        settings.validate()?;
+        let opened = DataDir::on(medium, &settings.dir, settings.node)?;
+        Self::start(settings, opened, wire, tuning).await
+    }
+
+    async fn start(
+        settings: RaftSettings,
+        DataDir { id, disk, file, held }: DataDir,
+        wire: Arc<dyn Wire>,
+        tuning: RaftTuning,
+    ) -> Result<Self, OpenError> {
+        let node = settings.node;
         info!(controller = node, store = id.store, dir = %settings.dir.display(), "data directory opened");
 
         let failed = |text: String| OpenError::Log { dir: settings.dir.clone(), text };
         let (own, disk, file, table) = (Arc::new(id), Arc::new(disk), Arc::new(file), Arc::new(Table::empty()));
-        let watched = Arc::downgrade(&disk);
+        let medium = Arc::downgrade(&disk.medium);
         let machine =
             StateMachine::new(table.clone(), file.clone(), held).map_err(|error| failed(error.to_string()))?;
-        let network = Network::new(own.clone());
+        let network = Network::new(own.clone(), wire);
         let config = Arc::new(config(tuning).validate().map_err(|error| failed(error.to_string()))?);
         let raft = Raft::new(node, config, network.clone(), LogStore::new(disk, file), machine)
             .await
@@ -99,7 +125,7 @@ impl RaftNode {
             log: Arc::new(RaftLog::start(raft.clone(), table)),
             founding: watch::Sender::default(),
             standing: watch::Sender::default(),
-            disk: watched,
+            medium,
             settings,
             own,
             raft,
@@ -158,6 +184,11 @@ impl RaftNode {
         }
     }
 
+    /// This node's id.
+    pub fn id(&self) -> u64 {
+        self.0.own.node
+    }
+
     /// This node's term, and the last log index that it has applied.
     pub fn position(&self) -> (u64, u64) {
         let metrics = self.0.metrics();
@@ -189,7 +220,7 @@ impl RaftNode {
         }
         // Replication that is under way ends with its request.
         let closed = async {
-            while self.0.disk.strong_count() > 0 {
+            while self.0.medium.strong_count() > 0 {
                 sleep(Duration::from_millis(5)).await;
             }
         };
@@ -206,12 +237,12 @@ impl Inner {
     }
 }
 
-fn config(Tuning { snapshot_entries, keep_entries }: Tuning) -> Config {
+fn config(RaftTuning { snapshot_entries, keep_entries, election_ms }: RaftTuning) -> Config {
     Config {
         cluster_name: "replisome".to_owned(),
         heartbeat_interval: 100,
-        election_timeout_min: 500,
-        election_timeout_max: 1_000,
+        election_timeout_min: election_ms.start,
+        election_timeout_max: election_ms.end,
         // A chunk's answer waits for the file to be written, with fsync.
         install_snapshot_timeout: 10_000,
         snapshot_max_chunk_size: 1024 * 1024,

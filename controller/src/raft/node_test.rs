@@ -21,7 +21,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::node::RaftNode;
-use super::settings::{RaftSettings, Tuning};
+use super::settings::{RaftSettings, RaftTuning};
 use super::types::{FORMAT, Vote};
 use crate::leader::command_log::ProposeError;
 use crate::state::command::FORMAT as ENVELOPE_FORMAT;
@@ -33,7 +33,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 struct Fleet {
     dirs: TempDir,
     members: BTreeMap<u64, String>,
-    tuning: Tuning,
+    tuning: RaftTuning,
 }
 
 /// A node that runs.
@@ -48,7 +48,7 @@ impl Fleet {
         let listeners: Vec<_> = (0..size).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
         let members = (1..).zip(listeners.iter().map(address)).collect();
-        Self { dirs: tempfile::tempdir().unwrap(), members, tuning: Tuning::default() }
+        Self { dirs: tempfile::tempdir().unwrap(), members, tuning: RaftTuning::default() }
     }
 
     fn dir(&self, id: u64) -> std::path::PathBuf {
@@ -63,7 +63,7 @@ impl Fleet {
             advertise: advertise.clone(),
             initial_members: self.members.clone(),
         };
-        let node = RaftNode::open_with(settings, self.tuning).await.unwrap();
+        let node = RaftNode::open_with(settings, self.tuning.clone()).await.unwrap();
         let shutdown = CancellationToken::new();
         let listener = tokio::net::TcpListener::bind(&advertise).await.unwrap();
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -202,7 +202,7 @@ async fn three_nodes_share_one_table_and_outlive_their_leader() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_was_away_for_long_gets_a_snapshot() {
     let mut fleet = Fleet::of(3);
-    fleet.tuning = Tuning { snapshot_entries: 20, keep_entries: 5 };
+    fleet.tuning = RaftTuning { snapshot_entries: 20, keep_entries: 5, ..RaftTuning::default() };
     let mut nodes = fleet.start_all().await;
     let first = leader(&nodes).await;
     let away = *nodes.keys().find(|id| **id != first).unwrap();
@@ -327,7 +327,7 @@ async fn nothing_acknowledged_is_lost_when_a_node_stops_at_any_moment() {
     let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
     println!("seed {seed}");
     let mut fleet = Fleet::of(1);
-    fleet.tuning = Tuning { snapshot_entries: 10, keep_entries: 3 };
+    fleet.tuning = RaftTuning { snapshot_entries: 10, keep_entries: 3, ..RaftTuning::default() };
     let (mut acknowledged, mut next) = (Vec::new(), 0);
     for cycle in 0..6 {
         let node = fleet.start(1).await;

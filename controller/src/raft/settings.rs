@@ -1,6 +1,7 @@
 //! What a node of the log must be told, and why it may refuse to start.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// How many controllers a fleet may begin with: an even number survives no more losses than the odd one below it.
@@ -45,18 +46,21 @@ impl RaftSettings {
     }
 }
 
-/// How much of the log is kept. A snapshot costs one write of the whole table.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tuning {
-    /// After how many entries a snapshot is made.
+/// What no operator need think of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RaftTuning {
+    /// After how many entries a snapshot is made. It costs one write of the whole table.
     pub snapshot_entries: u64,
     /// How many entries before it are kept, so that a node that was away for a moment needs no snapshot.
     pub keep_entries: u64,
+    /// How long a follower waits for a leader before it asks for votes, beyond the leader's lease, in milliseconds. Each
+    /// node draws its own at its start.
+    pub election_ms: Range<u64>,
 }
 
-impl Default for Tuning {
+impl Default for RaftTuning {
     fn default() -> Self {
-        Self { snapshot_entries: 2_000, keep_entries: 500 }
+        Self { snapshot_entries: 2_000, keep_entries: 500, election_ms: 500..1_000 }
     }
 }
 

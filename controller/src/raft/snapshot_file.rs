@@ -13,11 +13,14 @@
 //! what it removes.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::durable_file;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::medium::Medium;
 use super::types::{Held, LogId, SnapshotMeta, decode, encode};
 
 const FILE: &str = "table.snapshot";
@@ -26,9 +29,9 @@ const CRC_BYTES: usize = 4;
 /// The file.
 #[derive(Debug)]
 pub(super) struct SnapshotFile {
-    path: PathBuf,
+    pub medium: Arc<dyn Medium>,
     kept: Mutex<Kept>,
-    changed: Condvar,
+    changed: Notify,
 }
 
 /// What is known of the file.
@@ -54,9 +57,9 @@ enum Coming {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl SnapshotFile {
-    /// The file of a directory, and what it holds. Blocks.
-    pub fn open(dir: &Path) -> io::Result<(Self, Option<Held>)> {
-        let file = Self { path: dir.join(FILE), kept: Mutex::default(), changed: Condvar::new() };
+    /// The file, and what it holds. Blocks.
+    pub fn open(medium: Arc<dyn Medium>) -> io::Result<(Self, Option<Held>)> {
+        let file = Self { medium, kept: Mutex::default(), changed: Notify::new() };
         let held = file.load()?;
         file.kept().newest = held.as_ref().and_then(|(meta, _)| meta.last_log_id);
         Ok((file, held))
@@ -69,8 +72,8 @@ impl SnapshotFile {
     /// What the file holds. Blocks.
     pub fn load(&self) -> io::Result<Option<Held>> {
         let _alone = self.kept();
-        let Some(bytes) = durable_file::read(&self.path)? else { return Ok(None) };
-        let damaged = || io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", self.path.display()));
+        let Some(bytes) = self.medium.read_file(FILE)? else { return Ok(None) };
+        let damaged = || io::Error::new(io::ErrorKind::InvalidData, format!("{FILE} is damaged"));
         let (content, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or_else(damaged)?;
         if crc32fast::hash(content) != u32::from_le_bytes(*crc) {
             return Err(damaged());
@@ -86,9 +89,9 @@ impl SnapshotFile {
         }
         let content = encode(&(meta, table));
         let crc = crc32fast::hash(&content).to_le_bytes();
-        durable_file::replace(&self.path, &[&content, &crc])?;
+        self.medium.replace_file(FILE, &[&content, &crc])?;
         kept.newest = meta.last_log_id;
-        self.changed.notify_all();
+        self.changed.notify_waiters();
         Ok(())
     }
 
@@ -100,24 +103,37 @@ impl SnapshotFile {
     /// What arrived can't be kept.
     pub fn fail(&self, error: &io::Error) {
         self.kept().coming = Coming::Failed(error.to_string());
-        self.changed.notify_all();
+        self.changed.notify_waiters();
     }
 
-    /// Waits until the file covers `upto`, if a snapshot that does may be on its way. Blocks.
+    /// Waits until the file covers `upto`, if a snapshot that does may be on its way.
     ///
     /// # Errors
     /// If it could not be kept: then nothing may be removed on its behalf.
-    pub fn wait_for(&self, upto: LogId) -> io::Result<()> {
-        let is_awaited = |kept: &mut Kept| kept.newest < Some(upto) && matches!(kept.coming, Coming::Snapshot);
-        let (kept, late) = self.changed.wait_timeout_while(self.kept(), PATIENCE, is_awaited).expect(NOT_POISONED);
+    pub async fn wait_for(&self, upto: LogId) -> io::Result<()> {
+        let kept = async {
+            loop {
+                let mut changed = pin!(self.changed.notified());
+                changed.as_mut().enable();
+                match self.covers(upto) {
+                    Some(outcome) => return outcome,
+                    None => changed.await,
+                }
+            }
+        };
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "the leader's snapshot is not kept yet");
+        timeout(PATIENCE, kept).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Whether the log may be removed up to `upto`; `None` while a snapshot that covers it may be on its way.
+    fn covers(&self, upto: LogId) -> Option<io::Result<()>> {
+        let kept = self.kept();
         match &kept.coming {
+            Coming::Snapshot if kept.newest < Some(upto) => None,
             Coming::Failed(error) if kept.newest < Some(upto) => {
-                Err(io::Error::other(format!("the leader's snapshot could not be kept: {error}")))
+                Some(Err(io::Error::other(format!("the leader's snapshot could not be kept: {error}"))))
             }
-            _ if late.timed_out() => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "the leader's snapshot is not kept yet"))
-            }
-            _ => Ok(()),
+            _ => Some(Ok(())),
         }
     }
 }
@@ -126,11 +142,11 @@ const NOT_POISONED: &str = "nothing panics while the snapshot file is locked";
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::mpsc::channel;
-
+    use futures_util::FutureExt;
     use openraft::testing::blank_ent;
+    use tempfile::TempDir;
 
+    use super::super::sled_dir::SledDir;
     use super::super::types::Types;
     use super::*;
 
@@ -142,31 +158,32 @@ mod tests {
         SnapshotMeta { last_log_id: Some(at(index)), ..SnapshotMeta::default() }
     }
 
-    #[test]
-    fn what_a_coming_snapshot_covers_is_waited_for_until_it_is_kept() {
+    fn file() -> (TempDir, SnapshotFile) {
         let dir = tempfile::tempdir().expect("a directory");
-        let file = Arc::new(SnapshotFile::open(dir.path()).expect("it opens").0);
-        file.announce();
-        let (done, waited) = channel();
-        let waiting = std::thread::spawn({
-            let file = file.clone();
-            move || done.send(file.wait_for(at(20)).is_ok())
-        });
-        file.save(&covering(19), b"older").expect("kept");
-        assert!(waited.recv_timeout(Duration::from_millis(50)).is_err(), "19 is not 20");
-        file.save(&covering(20), b"table").expect("kept");
-        assert_eq!(waited.recv_timeout(Duration::from_secs(10)), Ok(true));
-        waiting.join().expect("no panic").expect("heard");
+        let medium = Arc::new(SledDir::open(dir.path()).expect("it opens"));
+        let file = SnapshotFile::open(medium).expect("it opens").0;
+        (dir, file)
     }
 
-    #[test]
-    fn nothing_may_be_removed_for_a_snapshot_that_could_not_be_kept() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = SnapshotFile::open(dir.path()).expect("it opens").0;
+    #[tokio::test]
+    async fn what_a_coming_snapshot_covers_is_waited_for_until_it_is_kept() {
+        let (_dir, file) = file();
+        file.announce();
+        let mut waiting = pin!(file.wait_for(at(20)));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        file.save(&covering(19), b"older").expect("kept");
+        assert!(waiting.as_mut().now_or_never().is_none(), "19 is not 20");
+        file.save(&covering(20), b"table").expect("kept");
+        assert!(waiting.now_or_never().is_some_and(|kept| kept.is_ok()));
+    }
+
+    #[tokio::test]
+    async fn nothing_may_be_removed_for_a_snapshot_that_could_not_be_kept() {
+        let (_dir, file) = file();
         file.save(&covering(10), b"table").expect("kept");
         file.announce();
         file.fail(&io::Error::other("no space left"));
-        assert!(file.wait_for(at(20)).expect_err("not kept").to_string().contains("no space left"));
-        file.wait_for(at(10)).expect("it is covered");
+        assert!(file.wait_for(at(20)).await.expect_err("not kept").to_string().contains("no space left"));
+        file.wait_for(at(10)).await.expect("it is covered");
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use common::ids::FleetId;
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot, StorageIOError};
-use tokio::task::spawn_blocking;
 
+use super::medium::access;
 use super::snapshot_file::SnapshotFile;
 use super::table::Table;
 use super::types::{Entry, Held, LogId, SnapshotMeta, StorageError, StoredMembership, Types, decode, encode};
@@ -104,7 +104,7 @@ impl RaftStateMachine<Types> for StateMachine {
             file.save(&kept, &bytes)?;
             Ok(table)
         };
-        let table = spawn_blocking(install).await.map_err(io::Error::other).flatten();
+        let table = access(&*self.file.medium, install).await;
         let table = table.inspect_err(|error| self.file.fail(error)).map_err(failed)?;
         self.adopt(meta, table);
         Ok(())
@@ -112,7 +112,7 @@ impl RaftStateMachine<Types> for StateMachine {
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
         let file = self.file.clone();
-        let held = spawn_blocking(move || file.load()).await.map_err(io::Error::other).flatten();
+        let held = access(&*self.file.medium, move || file.load()).await;
         let failed = |error: io::Error| StorageIOError::read_snapshot(None, AnyError::new(&error));
         Ok(held.map_err(failed)?.map(|(meta, bytes)| Snapshot { meta, snapshot: Box::new(Cursor::new(bytes)) }))
     }
@@ -134,7 +134,7 @@ impl RaftSnapshotBuilder<Types> for Builder {
             file.save(&meta, &bytes)?;
             Ok(bytes)
         };
-        let built = spawn_blocking(build).await.map_err(io::Error::other).flatten();
+        let built = access(&*self.file.medium, build).await;
         let failed =
             |error: io::Error| StorageIOError::write_snapshot(Some(self.meta.signature()), AnyError::new(&error));
         let snapshot = Box::new(Cursor::new(built.map_err(failed)?));

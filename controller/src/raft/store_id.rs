@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ulid::Ulid;
 
-use super::durable_file;
+use super::medium::Medium;
 use super::settings::OpenError;
 
 const FILE: &str = "store";
@@ -26,9 +26,8 @@ impl StoreId {
     }
 
     /// Reads it, if there is one.
-    pub fn read(dir: &Path) -> Result<Option<Self>, OpenError> {
-        let path = dir.join(FILE);
-        let bytes = durable_file::read(&path).map_err(|error| OpenError::Io {
+    pub fn read(medium: &dyn Medium, dir: &Path) -> Result<Option<Self>, OpenError> {
+        let bytes = medium.read_file(FILE).map_err(|error| OpenError::Io {
             dir: dir.into(),
             doing: "reading the file `store`",
             error,
@@ -47,10 +46,10 @@ impl StoreId {
     }
 
     /// Makes a new one.
-    pub fn create(dir: &Path, node: u64) -> Result<Self, OpenError> {
+    pub fn create(medium: &dyn Medium, dir: &Path, node: u64) -> Result<Self, OpenError> {
         let id = Self { node, store: Ulid::generate().to_string() };
         let text = format!("{FIRST_LINE}\nnode {node}\nid {}\n", id.store);
-        durable_file::replace(&dir.join(FILE), &[text.as_bytes()]).map_err(|error| OpenError::Io {
+        medium.replace_file(FILE, &[text.as_bytes()]).map_err(|error| OpenError::Io {
             dir: dir.into(),
             doing: "writing the file `store`",
             error,

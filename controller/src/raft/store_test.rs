@@ -9,8 +9,10 @@ use openraft::{RaftSnapshotBuilder, StorageError, storage::RaftStateMachine};
 use tempfile::TempDir;
 
 use super::data_dir::DataDir;
+use super::disk::Disk;
 use super::log_store::LogStore;
 use super::settings::OpenError;
+use super::sled_dir::SledDir;
 use super::state_machine::StateMachine;
 use super::table::Table;
 use super::types::{Batch, Entry, LogId, Types, Vote};
@@ -98,8 +100,8 @@ fn great_entries_leave_no_blob_that_sled_would_not_sync() {
 }
 
 /// The log alone: here it was purged without a snapshot.
-fn open_unchecked(dir: &Path) -> super::disk::Disk {
-    super::disk::Disk::open(dir).unwrap()
+fn open_unchecked(dir: &Path) -> Disk {
+    Disk { medium: Arc::new(SledDir::open(dir).unwrap()) }
 }
 
 #[test]
