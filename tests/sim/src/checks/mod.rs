@@ -1,0 +1,3 @@
+//! What must be true, looked at after each step.
+
+pub mod controllers;

@@ -1,0 +1,44 @@
+//! A controller's host: `controller::node::Node` as it is, on a simulated network and a disk in memory.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use controller::leader::LeaderConfig;
+use controller::leader::topics::ClusterAccess;
+use controller::node::Node;
+use controller::raft::{RaftNode, RaftSettings, RaftTuning};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::dice::Dice;
+use crate::site::{Controller, PORT, Site};
+use crate::wire::SimWire;
+
+/// Runs the controller `number`, counted from 1, until its process dies.
+pub async fn run(site: Arc<Site>, number: usize, clusters: Arc<dyn ClusterAccess>, mut dice: Dice) -> turmoil::Result {
+    let name = &site.controllers[number - 1];
+    let settings = RaftSettings {
+        node: number as u64,
+        dir: PathBuf::from(name),
+        advertise: Site::address(name),
+        initial_members: (1..).zip(site.addresses()).collect(),
+    };
+    let wire = SimWire::new(&site.links, name);
+    let raft = RaftNode::open_on(settings, site.disk(name).open(), Arc::new(wire.clone()), tuning(&mut dice)).await?;
+    let leader = LeaderConfig::default();
+    let node = Node::new(wire.listen(PORT).await?, raft.clone(), clusters, leader);
+    site.world.note(name, "started");
+    site.started(name, Controller { raft, seat: node.seat() });
+    let readiness = watch::Sender::new(None);
+    let ended = node.run(&readiness, CancellationToken::new()).await;
+    site.world.violated("PROCESS", "a controller runs until it dies", format!("{name}: {ended:?}"));
+    Ok(())
+}
+
+/// Logs that are short enough to be purged often, and one election timeout: openraft draws it once a start.
+fn tuning(dice: &mut Dice) -> RaftTuning {
+    let election = dice.between(500, 999);
+    let election_ms: Range<u64> = election..election + 1;
+    RaftTuning { snapshot_entries: dice.between(20, 120), keep_entries: dice.between(0, 20), election_ms }
+}

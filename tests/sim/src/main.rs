@@ -1,0 +1,34 @@
+//! Simulated fleets. See `docs/design/simulation.md`.
+
+mod checks;
+mod dice;
+mod disk;
+mod hosts;
+mod links;
+mod run;
+mod site;
+mod trace;
+mod wire;
+mod world;
+
+use clap::Parser;
+use mad_turmoil::time::SimClocksGuard;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+#[derive(Parser)]
+struct Args {
+    /// The seed to run
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Prints the trace
+    #[arg(long)]
+    trace: bool,
+}
+
+fn main() {
+    let args = Args::parse();
+    let _clocks = SimClocksGuard::init();
+    mad_turmoil::rand::set_rng(StdRng::seed_from_u64(args.seed));
+    run::run(args.seed, args.trace);
+}
