@@ -26,6 +26,9 @@ for path in */tests/*.rs; do
   cargo test "${selection[@]}" -q --test "$(basename "$path" .rs)"
 done
 
+section "simulation: a hundred fleets"
+cargo test "${selection[@]}" -q -p replisome-sim --test seeds -- --show-output
+
 section "the demo"
 "$REPLISOME_BIN" demo
 

@@ -160,6 +160,11 @@ fn a_failed_commit_may_have_stored_all_the_same() {
         let error = store.commit(&[(place("a", 0), offset(next))]).unwrap_err();
         assert_eq!((error.kind, cluster.group_offset("g", "a", 0)), (ErrorKind::Unreachable, stored));
     }
+    cluster.fail_commit(CommitFault::Late);
+    assert_eq!(store.commit(&[(place("a", 0), offset(3))]).unwrap_err().kind, ErrorKind::Unreachable);
+    assert_eq!(cluster.group_offset("g", "a", 0), Some(offset(2)));
+    store.commit(&[(place("a", 0), offset(4))]).unwrap()[0].as_ref().unwrap();
+    assert_eq!((cluster.store_late_commits(), cluster.group_offset("g", "a", 0)), (1, Some(offset(3))));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::admin::GroupMember;
 use crate::error::ErrorKind;
 use crate::memory::faults::{CommitFault, Dice, Faults};
 use crate::memory::log::{Log, StoredRecord};
+use crate::memory::offsets::store;
 use crate::memory::state::{Group, State, Topic};
 use crate::offsets::GroupOffset;
 use crate::record::Record;
@@ -119,7 +120,12 @@ impl MemoryCluster {
 
     /// All records of a partition, those of open transactions included.
     pub fn records(&self, topic: &str, partition: u32) -> Vec<StoredRecord> {
-        self.log(topic, partition, |log| log.records().cloned().collect())
+        self.records_from(topic, partition, 0)
+    }
+
+    /// The same, from an offset on.
+    pub fn records_from(&self, topic: &str, partition: u32, offset: i64) -> Vec<StoredRecord> {
+        self.log(topic, partition, |log| log.records_from(offset).cloned().collect())
     }
 
     /// Whether reading and writing a topic is denied. A topic denied both is hidden.
@@ -191,6 +197,18 @@ impl MemoryCluster {
     /// Lets the next commit fail; several calls line up.
     pub fn fail_commit(&self, fault: CommitFault) {
         self.state().commit_faults.push_back(fault);
+    }
+
+    /// Stores what late commits had to store, in their order. Returns how many offsets that were.
+    pub fn store_late_commits(&self) -> usize {
+        let mut state = self.state();
+        let late = std::mem::take(&mut state.late_commits);
+        let store = |(group, partition, offset): &(String, TopicPartition, GroupOffset)| {
+            // What became of it nobody is told.
+            let _ = store(&mut state, group, partition, offset);
+        };
+        late.iter().for_each(store);
+        late.len()
     }
 
     /// Sets the live members of a group.

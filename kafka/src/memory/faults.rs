@@ -70,6 +70,8 @@ pub enum CommitFault {
     Lost,
     /// Everything was stored; only the answer was lost.
     Unknown,
+    /// The answer was lost, and everything is stored later: when the cluster is told to (`store_late_commits`).
+    Late,
 }
 
 /// A xorshift generator: small, and the same on every machine.

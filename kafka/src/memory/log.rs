@@ -125,8 +125,8 @@ impl Log {
         self.epochs.push((LeaderEpoch(self.leader_epoch().0 + 1), end));
     }
 
-    pub(super) fn records(&self) -> impl Iterator<Item = &StoredRecord> {
-        self.records.values().map(AsRef::as_ref)
+    pub(super) fn records_from(&self, offset: i64) -> impl Iterator<Item = &StoredRecord> {
+        self.records.range(offset..).map(|(_, record)| record.as_ref())
     }
 
     /// The first committed record with this timestamp or a later one.

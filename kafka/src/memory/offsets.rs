@@ -55,6 +55,12 @@ impl OffsetStore for MemoryOffsets {
         if fault == Some(CommitFault::Lost) {
             return Err(unreachable());
         }
+        if fault == Some(CommitFault::Late) {
+            let late =
+                offsets.iter().map(|(partition, offset)| (self.group.clone(), partition.clone(), offset.clone()));
+            state.late_commits.extend(late);
+            return Err(unreachable());
+        }
         if state.groups.get(&self.group).is_some_and(|group| !group.members.is_empty()) {
             return Err(error(ErrorKind::GroupHasMembers, "store offsets of group", &self.group));
         }
@@ -74,7 +80,12 @@ fn draw_fault(state: &mut State) -> Option<CommitFault> {
     state.dice.hits(state.faults.commit_unknown).then_some(CommitFault::Unknown)
 }
 
-fn store(state: &mut State, group: &str, partition: &TopicPartition, offset: &GroupOffset) -> Result<(), Error> {
+pub(super) fn store(
+    state: &mut State,
+    group: &str,
+    partition: &TopicPartition,
+    offset: &GroupOffset,
+) -> Result<(), Error> {
     let refused = |kind| Err(error(kind, "store the offset of", partition));
     if state.read_denied.contains(&partition.topic) {
         return refused(ErrorKind::TopicDenied);

@@ -43,6 +43,8 @@ pub(super) struct State {
     /// Records to refuse, by target partition and source offset, each once.
     pub(super) refusals: BTreeMap<(TopicPartition, i64), ErrorKind>,
     pub(super) commit_faults: VecDeque<CommitFault>,
+    /// Commits that are still on their way, by group.
+    pub(super) late_commits: Vec<(String, TopicPartition, GroupOffset)>,
     pub(super) faults: Faults,
     pub(super) dice: Dice,
 }
@@ -76,6 +78,7 @@ impl State {
             stalled: BTreeSet::new(),
             refusals: BTreeMap::new(),
             commit_faults: VecDeque::new(),
+            late_commits: Vec::new(),
             faults: Faults::none(),
             dice: Dice::new(0),
         }

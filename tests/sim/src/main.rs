@@ -1,14 +1,19 @@
 //! Simulated fleets. See `docs/design/simulation.md`.
 
+mod brokers;
 mod checks;
 mod dice;
 mod disk;
+mod faults;
 mod hosts;
 mod links;
+mod orders;
+mod report;
 mod run;
 mod site;
 mod trace;
 mod wire;
+mod workload;
 mod world;
 
 use clap::Parser;
@@ -30,5 +35,6 @@ fn main() {
     let args = Args::parse();
     let _clocks = SimClocksGuard::init();
     mad_turmoil::rand::set_rng(StdRng::seed_from_u64(args.seed));
-    run::run(args.seed, args.trace);
+    let report = run::Run::new(args.seed, args.trace).to_the_end();
+    println!("{}", serde_json::to_string(&report).expect("a report is plain"));
 }

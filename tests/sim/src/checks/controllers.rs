@@ -24,15 +24,16 @@ pub struct Controllers {
 }
 
 impl Controllers {
-    /// Looks at all that run.
-    pub fn look(&mut self, site: &Site) {
-        let running = site.running();
+    /// Looks at all that run. Returns whether there is a newer table.
+    pub fn look(&mut self, site: &Site) -> bool {
+        let (running, known) = (site.running(), self.newest.as_ref().map(State::revision));
         self.look_at_seats(site, &running);
         for (name, controller) in &running {
             self.look_at_terms(site, name, controller);
             self.look_at_table(site, name, controller);
         }
         self.looked.retain(|name, _| running.contains_key(name));
+        self.newest.as_ref().map(State::revision) > known
     }
 
     /// How many terms had a leader.
@@ -55,7 +56,8 @@ impl Controllers {
             let epoch = seat.handle.state().controller_epoch();
             let term = *self.epochs.entry(epoch).or_insert(seat.term);
             if term != seat.term {
-                let found = format!("{name} in term {} acts in epoch {epoch:?}, as the leader of {term} did", seat.term);
+                let found =
+                    format!("{name} in term {} acts in epoch {epoch:?}, as the leader of {term} did", seat.term);
                 site.world.violated("C8", "each leadership has a controller epoch of its own", found);
             }
         }

@@ -29,7 +29,7 @@ pub async fn run(site: Arc<Site>, number: usize, clusters: Arc<dyn ClusterAccess
     let leader = LeaderConfig::default();
     let node = Node::new(wire.listen(PORT).await?, raft.clone(), clusters, leader);
     site.world.note(name, "started");
-    site.started(name, Controller { raft, seat: node.seat() });
+    site.controller_started(name, Controller { raft, seat: node.seat() });
     let readiness = watch::Sender::new(None);
     let ended = node.run(&readiness, CancellationToken::new()).await;
     site.world.violated("PROCESS", "a controller runs until it dies", format!("{name}: {ended:?}"));

@@ -2,3 +2,9 @@
 //! its own choice, and the operator.
 
 pub mod controller;
+pub mod operator;
+pub mod relay;
+pub mod requests;
+pub mod stops;
+pub mod tasks;
+pub mod worker;

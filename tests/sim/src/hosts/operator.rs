@@ -1,0 +1,167 @@
+//! The operator: changes through the controllers' own gRPC service, by way of a network that is in trouble too. What was
+//! acknowledged is asked again at the end, under its request id (C7).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::v1::RequestContext;
+use proto::v1::admin_client::AdminClient;
+use proto::wire::Wire;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::Code;
+use tonic::transport::Endpoint;
+
+use crate::dice::Dice;
+use crate::hosts::requests::Request;
+use crate::site::{Phase, Site};
+use crate::wire::SimWire;
+
+/// The operator's host.
+pub const NAME: &str = "operator";
+/// How long one controller may take to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// How long a change is asked for while there is trouble.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// How many acknowledged changes are asked again at the end.
+const REPEATED: usize = 40;
+
+/// What became of a request.
+enum Answer {
+    /// It stands, as this change.
+    Acknowledged(u64),
+    /// It was refused.
+    Refused,
+    /// It may stand.
+    Unknown,
+}
+
+/// The operator.
+pub struct Operator {
+    site: Arc<Site>,
+    wire: SimWire,
+    dice: Dice,
+    /// Whom to ask first.
+    leader: Option<String>,
+    acknowledged: Vec<(Request, String, u64)>,
+}
+
+impl Operator {
+    /// An operator who has done nothing yet.
+    pub fn new(site: &Arc<Site>, dice: Dice) -> Self {
+        let wire = SimWire::new(&site.links, NAME);
+        Self { site: site.clone(), wire, dice, leader: None, acknowledged: Vec::new() }
+    }
+
+    /// Does what the phase of the run asks for, to the end.
+    pub async fn run(mut self) -> turmoil::Result {
+        let mut done = None;
+        loop {
+            let phase = self.site.phase();
+            match phase {
+                Phase::Trouble => self.meddle().await,
+                _ if done == Some(phase) => {}
+                Phase::Found => self.insist(self.site.orders.found()).await,
+                Phase::Heal => {
+                    self.insist(self.site.orders.restore()).await;
+                    self.repeat().await;
+                }
+                Phase::Moves => {
+                    let moves = self.site.orders.moves(&self.site, &mut self.dice);
+                    for request in moves {
+                        self.change(request, PATIENCE).await;
+                        sleep(self.dice.millis(300, 900)).await;
+                    }
+                }
+                Phase::Election | Phase::Over => {}
+            }
+            done = Some(phase);
+            self.site.operator_did(phase);
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Something at random.
+    async fn meddle(&mut self) {
+        sleep(self.dice.millis(200, 2_500)).await;
+        if let Some(request) = self.site.orders.random(&self.site, &mut self.dice) {
+            self.change(request, PATIENCE).await;
+        }
+    }
+
+    /// Asks until each change is answered.
+    async fn insist(&mut self, requests: Vec<Request>) {
+        for request in requests {
+            while matches!(self.change(request.clone(), PATIENCE).await, Answer::Unknown) {}
+        }
+    }
+
+    /// Asks for what was acknowledged once more: it must be known.
+    async fn repeat(&mut self) {
+        let from = self.acknowledged.len().saturating_sub(REPEATED);
+        for (request, id, revision) in self.acknowledged[from..].to_vec() {
+            loop {
+                match self.ask(&request, &id, PATIENCE).await {
+                    Answer::Acknowledged(again) if again == revision => break,
+                    Answer::Unknown => {}
+                    Answer::Acknowledged(again) => return self.lost(&request, revision, &format!("it is {again} now")),
+                    Answer::Refused => return self.lost(&request, revision, "it is refused now"),
+                }
+            }
+        }
+    }
+
+    fn lost(&self, request: &Request, revision: u64, found: &str) {
+        let found = format!("{request:?} was revision {revision}, {found}");
+        self.site.world.violated("C7", "an acknowledged command survives", found);
+    }
+
+    /// Asks for a change, under a new request id.
+    async fn change(&mut self, request: Request, patience: Duration) -> Answer {
+        let id = ulid::Ulid::generate().to_string();
+        let answer = self.ask(&request, &id, patience).await;
+        let world = &self.site.world;
+        match answer {
+            Answer::Acknowledged(revision) => {
+                world.note(NAME, format_args!("{request:?}: revision {revision}"));
+                if let Some((before, _, last)) = self.acknowledged.last().filter(|(_, _, last)| *last >= revision) {
+                    let found = format!("{request:?} is revision {revision}, {before:?} before it was {last}");
+                    world.violated("C7", "changes stand in the order in which they were answered", found);
+                }
+                self.acknowledged.push((request, id, revision));
+            }
+            Answer::Refused => world.note(NAME, format_args!("{request:?}: refused")),
+            Answer::Unknown => world.note(NAME, format_args!("{request:?}: unknown")),
+        }
+        answer
+    }
+
+    /// Asks controllers until one has answered, or the time is up.
+    async fn ask(&mut self, request: &Request, id: &str, patience: Duration) -> Answer {
+        let give_up = Instant::now() + patience;
+        while Instant::now() < give_up {
+            let address = match self.leader.take() {
+                Some(leader) => leader,
+                None => self.dice.pick(&self.site.addresses()).expect("there are controllers"),
+            };
+            let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a legal address");
+            let endpoint = endpoint.connect_timeout(Duration::from_secs(1));
+            let context = RequestContext { request_id: id.to_owned(), actor: NAME.to_owned() };
+            let asked = request.clone().ask(AdminClient::new(self.wire.channel(&endpoint)), context);
+            match timeout(ANSWER_MAX, asked).await {
+                Ok(Ok(reply)) => {
+                    self.leader = Some(address);
+                    return Answer::Acknowledged(reply.into_inner().revision);
+                }
+                Ok(Err(status)) => match status.code() {
+                    Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::AlreadyExists => {
+                        return Answer::Refused;
+                    }
+                    _ => self.leader = proto::leader_of(status.metadata()),
+                },
+                Err(_) => {}
+            }
+            sleep(self.dice.millis(20, 200)).await;
+        }
+        Answer::Unknown
+    }
+}

@@ -1,0 +1,114 @@
+//! What the operator is to do in each phase.
+
+use std::sync::Mutex;
+
+use controller::state::State;
+
+use crate::dice::Dice;
+use crate::hosts::requests::Request;
+use crate::site::Site;
+use crate::workload::ROUTES;
+use crate::world::lock;
+
+/// What the operator knows of the fleet.
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// The newest table.
+    table: Mutex<Option<State>>,
+}
+
+impl Orders {
+    /// A newer table was seen.
+    pub fn set_table(&self, table: State) {
+        *lock(&self.table) = Some(table);
+    }
+
+    /// What makes a fleet of controllers and workers.
+    pub fn found(&self) -> Vec<Request> {
+        let clusters = [crate::brokers::SOURCE, crate::brokers::TARGET];
+        let clusters = clusters.into_iter().map(|name| Request::AddCluster { name });
+        let routes = ROUTES.iter().map(|(name, include)| Request::AddRoute { name, include });
+        clusters.chain(routes).collect()
+    }
+
+    /// What undoes all that the operator may have done.
+    pub fn restore(&self) -> Vec<Request> {
+        let table = lock(&self.table);
+        let Some(table) = table.as_ref() else { return Vec::new() };
+        let mut requests = Vec::new();
+        for (name, route) in table.routes() {
+            let route_name = name.to_string();
+            requests.push(Request::ResumeRoute { route: route_name.clone() });
+            for topic in &route.removed_topics {
+                requests.push(Request::AddTopic { route: route_name.clone(), topic: topic.to_string() });
+            }
+        }
+        for ((route, topic), row) in table.topics() {
+            let (route, topic) = (route.to_string(), topic.to_string());
+            for partition in &row.paused_partitions {
+                let (route, topic, partition) = (route.clone(), topic.clone(), Some(partition.0));
+                requests.push(Request::ResumeTopic { route, topic, partition });
+            }
+            requests.push(Request::ResumeTopic { route, topic, partition: None });
+        }
+        requests.extend(table.workers().keys().map(|worker| Request::Undrain { worker: worker.to_string() }));
+        requests
+    }
+
+    /// Planned moves, one after the other.
+    pub fn moves(&self, site: &Site, dice: &mut Dice) -> Vec<Request> {
+        let moved = (0..4).filter_map(|_| self.move_one(site, dice));
+        let mut requests: Vec<Request> = moved.collect();
+        let worker = dice.pick(&site.workers).expect("there are workers");
+        requests.push(Request::Drain { worker: worker.clone() });
+        requests.push(Request::Undrain { worker });
+        requests
+    }
+
+    /// Anything.
+    pub fn random(&self, site: &Site, dice: &mut Dice) -> Option<Request> {
+        let worker = dice.pick(&site.workers)?;
+        let topics = {
+            let table = lock(&self.table);
+            let keys = table.as_ref()?.topics().iter();
+            keys.map(|((route, topic), row)| {
+                let partitions = row.facts.map_or(0, |facts| facts.partitions);
+                (route.to_string(), topic.to_string(), partitions)
+            })
+            .collect::<Vec<_>>()
+        };
+        let (route, topic, partitions) = dice.pick(&topics)?;
+        let partition = (partitions > 0 && dice.hits(600))
+            .then(|| u32::try_from(dice.below(partitions.into())).expect("below a u32"));
+        Some(match dice.below(12) {
+            0 => Request::PauseRoute { route },
+            1 => Request::ResumeRoute { route },
+            2 => Request::RemoveTopic { route, topic },
+            3 | 4 => Request::PauseTopic { route, topic, partition },
+            5 | 6 => Request::ResumeTopic { route, topic, partition },
+            7 => Request::Drain { worker },
+            8 => Request::Undrain { worker },
+            9 => self.removed(dice)?,
+            _ => self.move_one(site, dice)?,
+        })
+    }
+
+    fn move_one(&self, site: &Site, dice: &mut Dice) -> Option<Request> {
+        let table = lock(&self.table);
+        let slots: Vec<_> = table.as_ref()?.slots().keys().cloned().collect();
+        let (slot, worker) = (dice.pick(&slots)?, dice.pick(&site.workers)?);
+        let (route, topic) = (slot.route.to_string(), slot.topic.to_string());
+        Some(Request::Move { route, topic, partition: slot.partition.0, worker })
+    }
+
+    /// Adds a topic again that was removed.
+    fn removed(&self, dice: &mut Dice) -> Option<Request> {
+        let table = lock(&self.table);
+        let removed = |(name, route): (&common::ids::RouteName, &controller::state::Route)| {
+            let topics = route.removed_topics.iter();
+            topics.map(|topic| (name.to_string(), topic.to_string())).collect::<Vec<_>>()
+        };
+        let removed: Vec<_> = table.as_ref()?.routes().iter().flat_map(removed).collect();
+        dice.pick(&removed).map(|(route, topic)| Request::AddTopic { route, topic })
+    }
+}
