@@ -95,7 +95,7 @@ struct LaneLoop<C: Clients> {
 
 enum Stage<C: Clients> {
     Connecting(Connecting),
-    Copying(Copying<C>),
+    Copying(Box<Copying<C>>),
 }
 
 /// A lane whose clients are not made yet.
@@ -124,7 +124,7 @@ impl<C: Clients> Work for LaneLoop<C> {
             Stage::Copying(copying) => copying.turn(&mut self.setup, &self.commands, patience),
             Stage::Connecting(connecting) => match connecting.turn(&self.setup, &self.commands) {
                 Ok(copying) => {
-                    self.stage = Stage::Copying(copying);
+                    self.stage = Stage::Copying(Box::new(copying));
                     Turn::Next(Duration::ZERO)
                 }
                 Err(turn) => turn,
