@@ -35,6 +35,6 @@ fn main() {
     let args = Args::parse();
     let _clocks = SimClocksGuard::init();
     mad_turmoil::rand::set_rng(StdRng::seed_from_u64(args.seed));
-    let report = run::Run::new(args.seed, args.trace).to_the_end();
+    let report = run::Run::new(args.seed, args.trace).finish();
     println!("{}", serde_json::to_string(&report).expect("a report is plain"));
 }

@@ -69,7 +69,7 @@ impl Run {
     }
 
     /// Runs to the end, or to the first violation.
-    pub fn to_the_end(mut self) -> Report {
+    pub fn finish(mut self) -> Report {
         let outcome = self.phases();
         if let Err(Wrong::Slow(invariant, rule, found)) = outcome {
             self.site.world.violated(invariant, rule, found);

@@ -41,7 +41,7 @@ fn no_seed_breaks_a_rule_each_fault_bites_and_a_seed_repeats_itself() {
                 return reports;
             }
             let found = report(seed);
-            if seed % AGAIN_EVERY == 0 {
+            if seed.is_multiple_of(AGAIN_EVERY) {
                 assert_eq!(found, report(seed), "seed {seed} does not repeat itself");
             }
             reports.push(found);

@@ -98,7 +98,8 @@ impl Operator {
     /// Asks for what was acknowledged once more: it must be known.
     async fn repeat(&mut self) {
         let from = self.acknowledged.len().saturating_sub(REPEATED);
-        for (request, id, revision) in self.acknowledged[from..].to_vec() {
+        let latest: Vec<_> = self.acknowledged.iter().skip(from).cloned().collect();
+        for (request, id, revision) in latest {
             loop {
                 match self.ask(&request, &id, PATIENCE).await {
                     Answer::Acknowledged(again) if again == revision => break,
