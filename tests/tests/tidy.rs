@@ -44,6 +44,8 @@ const GRPC_ROOMS: &[&str] = &[
     "worker/src/dial/",
     "cli/src/admin/",
     "tests/src/fleet/wire/",
+    "tests/sim/src/hosts/",
+    "tests/sim/src/wire.rs",
 ];
 const UNSAFE_ROOMS: &[&str] = &["kafka/src/ffi/", "kafka/src/ffi.rs", "tests/src/child.rs"];
 /// This file names what it looks for.
