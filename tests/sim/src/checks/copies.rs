@@ -52,6 +52,8 @@ pub struct Copied {
     /// What each owner knows to have stored last.
     last: BTreeMap<Rank, NextOffset>,
     claims: BTreeMap<Process, Claim>,
+    /// Who had it and lost it while there was trouble: what such a process had sent may arrive whenever its way is free.
+    strays: BTreeSet<Process>,
 }
 
 /// A process's hold on a partition.
@@ -130,9 +132,15 @@ impl Copies {
         self.partitions.get(place).map_or(0, |copied| copied.arrived)
     }
 
-    /// From now on nothing may arrive twice.
+    /// From now on nothing may arrive twice, but by the hand of who lost a partition before.
     pub fn set_quiet(&mut self) {
         self.is_quiet = true;
+        for copied in self.partitions.values_mut() {
+            let greatest = copied.greatest;
+            for (owner, _) in copied.claims.iter().filter(|(_, claim)| Some(claim.rank) == greatest) {
+                copied.strays.remove(owner);
+            }
+        }
     }
 
     /// A process is gone.
@@ -188,7 +196,7 @@ impl Copies {
             copied.arrived += 1;
         } else {
             copied.duplicates += 1;
-            if self.is_quiet {
+            if self.is_quiet && !copied.strays.contains(process) {
                 let found = format!("{place}: {number} again, by {process}");
                 self.world.violated("D4", "a planned move repeats nothing", found);
             }
@@ -246,6 +254,10 @@ impl Copies {
                 let found = format!("{process} claims {place} under {rank:?}, {other} has it under {:?}", claim.rank);
                 self.world.violated("C2", "a partition is granted once its owner has given it back", found);
             }
+            match self.is_quiet {
+                true => copied.strays.remove(process),
+                false => copied.strays.insert(process.clone()),
+            };
             let claim = Claim { rank, position: next, looked: self.world.now(), superseded: None };
             copied.claims.insert(process.clone(), claim);
         }
