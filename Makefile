@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: demo test check fix help
+.PHONY: demo test chaos bugs bench-control check fix help
 
 # rustup puts its programs here, and the shell that has just run it does not know yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
@@ -23,6 +23,19 @@ test: ## every test level that fits: unit and property tests, then real Kafka
 	@tools/setup.sh test
 	@tools/test.sh
 
+chaos: ## kills, cuts and freezes on real Kafka, three minutes; SCENARIOS=all for everything, hours
+	@tools/setup.sh test
+	@tools/chaos.sh $(SCENARIOS)
+
+# The same packages and features as the tests, so that only what holds a bug is built anew.
+bugs: ## plants known bugs and says after how many simulated fleets each is found
+	@tools/setup.sh build
+	@cargo run --locked --workspace --features replisome/crash-points,replisome-sim/bugs --bin replisome-sim -- --bugs
+
+bench-control: ## how the controllers carry 1,000 workers and 100,000 partitions, with gates; ARGS=--json for programs
+	@tools/setup.sh build
+	@cargo run --release -q --locked -p replisome-scale -- $(ARGS)
+
 check: ## formatting and lints; writes nothing
 	@tools/setup.sh build
 	@cargo fmt --all --check
@@ -34,4 +47,4 @@ fix: ## formats, and mends what the lints can mend
 	@cargo fmt --all
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

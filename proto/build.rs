@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let names = ["types", "admin", "fleet", "raft"].map(|name| format!("replisome/v1/{name}.proto"));
+    let names = ["types", "placement", "admin", "fleet", "raft"].map(|name| format!("replisome/v1/{name}.proto"));
     let descriptors = protox::compile(names, ["proto"])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     // What the reflection service shows.

@@ -18,12 +18,21 @@ export REPLISOME_BIN
 section "rules of the tree"
 cargo test "${selection[@]}" -q --test tidy
 
+# The test binaries of a crate: each is a file of its `tests` folder, or a folder there with a `main.rs`.
+binaries() {
+  for path in "$1"/tests/*.rs "$1"/tests/*/main.rs; do
+    path=${path%/main.rs}
+    basename "$path" .rs
+  done
+}
+
 section "unit and property tests"
 cargo test "${selection[@]}" -q --lib --bins
-for path in */tests/*.rs; do
-  case "$path" in tests/*) continue ;; esac
-  section "$path"
-  cargo test "${selection[@]}" -q --test "$(basename "$path" .rs)"
+for crate in proto common kafka controller worker cli; do
+  for name in $(binaries "$crate"); do
+    section "$crate: $name"
+    cargo test "${selection[@]}" -q --test "$name"
+  done
 done
 
 section "simulation: a hundred fleets"
@@ -33,8 +42,7 @@ section "the demo"
 "$REPLISOME_BIN" demo
 
 # One binary after the other: each has two brokers of its own, and a small machine has room for them once.
-for path in tests/tests/*.rs; do
-  name=$(basename "$path" .rs)
+for name in $(binaries tests); do
   [ "$name" = tidy ] && continue
   section "real Kafka: $name"
   # Figures are part of the result.

@@ -59,6 +59,7 @@ enum Verb {
     Route(Box<admin::RouteCommand>),
     Topic(admin::TopicCommand),
     Assignment(admin::AssignmentCommand),
+    Rebalance(admin::RebalanceCommand),
     Worker(admin::WorkerCommand),
     Controller(admin::ControllerCommand),
     Event(admin::EventCommand),
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         Verb::Route(route) => route.run(),
         Verb::Topic(topic) => topic.run(),
         Verb::Assignment(assignment) => assignment.run(),
+        Verb::Rebalance(rebalance) => rebalance.run(),
         Verb::Worker(worker) => worker.run(),
         Verb::Controller(controller) => controller.run(),
         Verb::Event(event) => event.run(),
@@ -102,14 +104,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// The command line. What a noun's other verbs need to reach a fleet is of no use to `run`, so its help hides that.
+/// The command line. What a noun's other verbs need to reach a fleet is of no use to those that
+/// ask none, so their help hides that.
 fn command() -> Command {
     let flags = admin::FleetArgs::augment_args(Command::new("flags"));
     let hidden: Vec<_> = flags.get_arguments().map(|flag| flag.clone().hide(true)).collect();
     let mut command = CommandLine::command();
-    for noun in ["worker", "controller"] {
+    for (noun, verb) in [("worker", "run"), ("controller", "run"), ("controller", "restore"), ("controller", "repair")]
+    {
         let hidden = hidden.clone();
-        command = command.mut_subcommand(noun, |noun| noun.mut_subcommand("run", |run| run.args(hidden)));
+        command = command.mut_subcommand(noun, |noun| noun.mut_subcommand(verb, |verb| verb.args(hidden)));
     }
     command
 }

@@ -14,6 +14,7 @@ use crate::ids::{
 };
 use crate::offsets::{NextOffset, StartPosition};
 use crate::reason::Reason;
+use crate::weight::Weight;
 
 /// The right to copy one partition, under one epoch.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -137,7 +138,7 @@ pub enum Up {
 }
 
 /// The version of the protocol between workers and controllers that this software speaks.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The first message of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -152,6 +153,8 @@ pub struct Hello {
     pub address: String,
     /// Its software version, for people.
     pub software: String,
+    /// How much work it takes, in proportion to others.
+    pub weight: Weight,
 }
 
 /// All a session runs, and which revision it has applied. *Released* is derived from it: a partition is released once
@@ -162,6 +165,22 @@ pub struct Inventory {
     pub applied: Version,
     /// Everything that can still write.
     pub running: Vec<Running>,
+    /// The latest releases that were not clean.
+    pub unclean: Vec<UncleanRelease>,
+}
+
+/// How long a partition may take to finish what is in flight when it is released. What has not arrived by then is thrown
+/// away, and the next owner reads it again.
+pub const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A release that left something open: records were thrown away that may have arrived all the same, or how far it was
+/// could not be stored. The next owner begins at what is stored and copies the rest again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UncleanRelease {
+    /// Of which partition.
+    pub partition: RoutePartition,
+    /// Under which epoch it was held.
+    pub epoch: Epoch,
 }
 
 /// A sign of life.
@@ -185,14 +204,18 @@ pub enum Down {
 }
 
 /// A lease was renewed. It counts from when the worker *sent* what renewed it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Renewal {
     /// The newest heartbeat that was heard; 0 before the first, when the hello did it.
     pub heartbeat: u64,
     /// How often the leader wants to hear from the worker.
     pub every: Duration,
+    /// How often the leader wants to hear of progress.
+    pub progress_every: Duration,
     /// How long the leader keeps a silent session's partitions.
     pub lease: Duration,
+    /// Where the fleet's controllers are now, as `HOST:PORT`.
+    pub controllers: Vec<String>,
 }
 
 /// Why a session is not served.

@@ -7,6 +7,7 @@
 
 pub mod assignment;
 pub mod blocking;
+pub mod bug;
 pub mod config;
 pub mod identity;
 pub mod ids;
@@ -14,3 +15,4 @@ pub mod net;
 pub mod offsets;
 pub mod reason;
 pub mod telemetry;
+pub mod weight;

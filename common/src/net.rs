@@ -85,11 +85,11 @@ impl LeaderLink {
             self.seen.snapshot = Some(snapshot.clone());
             return Some(Down::Snapshot(snapshot.clone()));
         }
-        if let Some(renewal) = told.renewed
-            && self.seen.renewed != Some(renewal)
+        if let Some(renewal) = &told.renewed
+            && self.seen.renewed.as_ref() != Some(renewal)
         {
-            self.seen.renewed = Some(renewal);
-            return Some(Down::Renewed(renewal));
+            self.seen.renewed = Some(renewal.clone());
+            return Some(Down::Renewed(renewal.clone()));
         }
         None
     }

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::ids::{RouteName, TopicName};
+use common::ids::{RouteName, TopicName, WorkerId};
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::api::Seat;
 use crate::api::view::{Condition, Observed};
-use crate::api::{Leading, Seat};
+use crate::leader::LeaderHandle;
 use crate::raft::RaftNode;
 
 /// The number of the last change of the table.
@@ -32,13 +33,30 @@ pub const MOVES_HELD: &str = "replisome_controller_moves_held";
 pub const PARTITIONS: &str = "replisome_controller_partitions";
 /// Source records not yet at the target, by topic; on the leader only.
 pub const TOPIC_LAG_RECORDS: &str = "replisome_topic_lag_records";
+/// 1 while a topic, or the partitions that its target lacks, wait for the reason; on the leader only.
+pub const TOPIC_WAITING: &str = "replisome_topic_waiting";
+/// Bytes a second that each worker's partitions bring; on the leader only.
+pub const WORKER_BYTES_PER_SECOND: &str = "replisome_worker_bytes_per_second";
 /// Steps of plans that were applied, by reason.
 pub const MOVES_TOTAL: &str = "replisome_moves_total";
+/// Workers that started anew while they were registered, by whether they got their own partitions back at once.
+pub const QUICK_RETURNS_TOTAL: &str = "replisome_quick_returns_total";
+/// Releases that left something open: see `UncleanRelease`.
+pub const UNCLEAN_RELEASES_TOTAL: &str = "replisome_unclean_releases_total";
 /// How long a plan took.
 pub const PLAN_SECONDS: &str = "replisome_plan_seconds";
+/// How long it took to make a write to the data directory durable.
+pub const FSYNC_SECONDS: &str = "replisome_controller_fsync_seconds";
+
+/// How many bytes more the data directory's disk can hold.
+pub const DISK_FREE: &str = "replisome_controller_disk_free_bytes";
 
 /// How often what is true now is published.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// For how many times as long as it took partitions are not summed up anew: of a hundred thousand it takes a quarter of a second …
+const REST: u32 = 60;
+/// … and for how long at most.
+const REST_MAX: Duration = Duration::from_secs(30);
 
 /// The values of the label `state` of sessions.
 const SESSION_STATES: [&str; 3] = ["connected", "disconnected", "draining"];
@@ -55,14 +73,20 @@ pub fn describe() {
     describe_gauge!(MOVES_HELD, "1 while missing workers keep their partitions since many were lost at once, else 0");
     describe_gauge!(PARTITIONS, "Partitions by state, on the leader; 0 elsewhere");
     describe_gauge!(TOPIC_LAG_RECORDS, "Source records not yet at the target where that is known, on the leader");
+    describe_gauge!(TOPIC_WAITING, "1 while the topic, or the partitions its target lacks, wait for the reason");
+    describe_gauge!(WORKER_BYTES_PER_SECOND, "Bytes a second that a worker's partitions bring, on the leader");
     describe_counter!(MOVES_TOTAL, "Applied steps of plans by reason");
+    describe_counter!(QUICK_RETURNS_TOTAL, "Workers that started anew, by whether they got their own partitions back");
+    describe_counter!(UNCLEAN_RELEASES_TOTAL, "Partitions given back before all had arrived and was stored");
     describe_histogram!(PLAN_SECONDS, Unit::Seconds, "How long a plan took");
+    describe_gauge!(DISK_FREE, Unit::Bytes, "Room that the data directory's disk has left");
+    describe_histogram!(FSYNC_SECONDS, Unit::Seconds, "How long it took to make a write to the data directory durable");
 }
 
 /// Publishes until it is dropped.
 pub(crate) async fn publish(raft: RaftNode, seat: Seat) {
     let (log, standing) = (raft.log(), raft.standing());
-    let mut lags = BTreeSet::new();
+    let (mut known, mut rests_until) = (Known::default(), Instant::now());
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -78,7 +102,16 @@ pub(crate) async fn publish(raft: RaftNode, seat: Seat) {
         gauge!(EPOCH).set(epoch as f64);
         gauge!(IS_LEADER).set(flag(leading.is_some()));
         gauge!(HAS_QUORUM).set(flag(standing.borrow().has_quorum));
-        Fleet::of(leading).publish(&mut lags);
+        let handle = leading.map(|leading| leading.handle);
+        handle.as_ref().map(Sessions::of).unwrap_or_default().publish();
+        let begun = Instant::now();
+        let sums = match handle {
+            Some(_) if begun < rests_until => continue,
+            Some(handle) => handle.clone().table_work().run(move || Sums::of(&handle)).await,
+            None => Sums::default(),
+        };
+        rests_until = Instant::now() + (begun.elapsed() * REST).min(REST_MAX);
+        sums.publish(&mut known);
     }
 }
 
@@ -86,51 +119,98 @@ fn flag(is_so: bool) -> f64 {
     if is_so { 1.0 } else { 0.0 }
 }
 
-/// What only a leader knows, and of which all others publish nothing but zeros.
+/// What a leader knows of its sessions; all others publish nothing but zeros.
 #[derive(Default)]
-struct Fleet {
-    sessions: BTreeMap<&'static str, u32>,
-    partitions: BTreeMap<&'static str, u32>,
-    lags: BTreeMap<(RouteName, TopicName), u64>,
+struct Sessions {
+    by_state: BTreeMap<&'static str, u32>,
     is_held: bool,
 }
 
-impl Fleet {
-    fn of(leading: Option<Leading>) -> Self {
-        let Some(Leading { handle, .. }) = leading else { return Self::default() };
-        let observed = Observed::of(&handle);
+/// What a leader sums up over all partitions.
+#[derive(Default)]
+struct Sums {
+    partitions: BTreeMap<&'static str, u32>,
+    lags: BTreeMap<(RouteName, TopicName), u64>,
+    waiting: BTreeSet<Waiting>,
+    rates: BTreeMap<WorkerId, u64>,
+}
+
+/// A topic, and the kind of the reason that it waits for.
+type Waiting = (RouteName, TopicName, &'static str);
+
+/// What was published with a name of its own: a name once given can't be taken back, so it goes to 0.
+#[derive(Default)]
+struct Known {
+    lags: BTreeSet<(RouteName, TopicName)>,
+    waiting: BTreeSet<Waiting>,
+    rates: BTreeSet<WorkerId>,
+}
+
+impl Sessions {
+    fn of(handle: &LeaderHandle) -> Self {
+        let liveness = handle.liveness();
         let state = handle.state();
-        let mut fleet = Self { is_held: state.hold().is_some(), ..Self::default() };
+        let mut sessions = Self { is_held: state.hold().is_some(), ..Self::default() };
         for session in state.sessions().keys() {
-            let is_connected = observed.liveness.get(session).is_some_and(|heard| heard.connected);
+            let is_connected = liveness.get(session).is_some_and(|heard| heard.connected);
             let word = match (is_connected, state.is_draining(*session)) {
                 (false, _) => "disconnected",
                 (true, true) => "draining",
                 (true, false) => "connected",
             };
-            *fleet.sessions.entry(word).or_default() += 1;
+            *sessions.by_state.entry(word).or_default() += 1;
         }
-        for row in observed.rows(&state) {
-            *fleet.partitions.entry(row.condition.name()).or_default() += 1;
-            if let Some(lag) = row.lag() {
-                let topic = (row.id.route.clone(), row.id.topic.clone());
-                *fleet.lags.entry(topic).or_default() += lag;
-            }
-        }
-        fleet
+        sessions
     }
 
-    /// Publishes it. Topics whose lag is no longer known go to 0, since a name once given can't be taken back.
-    fn publish(self, known_lags: &mut BTreeSet<(RouteName, TopicName)>) {
+    fn publish(self) {
         for state in SESSION_STATES {
-            gauge!(SESSIONS, "state" => state).set(self.sessions.get(state).copied().unwrap_or_default());
+            gauge!(SESSIONS, "state" => state).set(self.by_state.get(state).copied().unwrap_or_default());
         }
+        gauge!(MOVES_HELD).set(flag(self.is_held));
+    }
+}
+
+impl Sums {
+    fn of(handle: &LeaderHandle) -> Self {
+        let (observed, mut sums) = (Observed::of(handle), Self::default());
+        let state = handle.state();
+        let rates = observed.rates_of_sessions(&state).into_iter();
+        sums.rates = rates.map(|(session, rate)| (state.sessions()[&session].worker.clone(), rate)).collect();
+        let waiting = state.waiting_topics();
+        sums.waiting = waiting.map(|(route, name, reason)| (route.clone(), name.clone(), reason.kind())).collect();
+        for row in observed.rows(&state) {
+            *sums.partitions.entry(row.condition.name()).or_default() += 1;
+            if let Some(lag) = row.lag() {
+                let topic = (row.id.route.clone(), row.id.topic.clone());
+                *sums.lags.entry(topic).or_default() += lag;
+            }
+        }
+        sums
+    }
+
+    /// Publishes it. What is no longer known goes to 0.
+    fn publish(self, known: &mut Known) {
         for state in Condition::ALL.map(Condition::name) {
             gauge!(PARTITIONS, "state" => state).set(self.partitions.get(state).copied().unwrap_or_default());
         }
-        gauge!(MOVES_HELD).set(flag(self.is_held));
-        known_lags.extend(self.lags.keys().cloned());
-        known_lags.retain(|topic| {
+        known.rates.extend(self.rates.keys().cloned());
+        known.rates.retain(|worker| {
+            let rate = self.rates.get(worker);
+            gauge!(WORKER_BYTES_PER_SECOND, "worker" => worker.to_string())
+                .set(rate.copied().unwrap_or_default() as f64);
+            rate.is_some()
+        });
+        known.waiting.extend(self.waiting.iter().cloned());
+        known.waiting.retain(|waiting| {
+            let (route, name, reason) = waiting;
+            let waits = self.waiting.contains(waiting);
+            gauge!(TOPIC_WAITING, "route" => route.to_string(), "topic" => name.to_string(), "reason" => *reason)
+                .set(flag(waits));
+            waits
+        });
+        known.lags.extend(self.lags.keys().cloned());
+        known.lags.retain(|topic| {
             let lag = self.lags.get(topic);
             let (route, name) = topic;
             gauge!(TOPIC_LAG_RECORDS, "route" => route.to_string(), "topic" => name.to_string())
@@ -146,18 +226,21 @@ mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     #[test]
-    fn a_lag_that_is_no_longer_known_goes_to_zero() {
+    fn what_is_no_longer_known_goes_to_zero() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         let topic = (RouteName::new("r").unwrap(), TopicName::new("t").unwrap());
         metrics::with_local_recorder(&recorder, || {
-            let mut known = BTreeSet::new();
-            let fleet = Fleet { lags: BTreeMap::from([(topic, 5)]), ..Fleet::default() };
-            fleet.publish(&mut known);
+            let mut known = Known::default();
+            let (lags, rates) = (BTreeMap::from([(topic, 5)]), BTreeMap::from([(WorkerId::new("w1").unwrap(), 7)]));
+            let sums = Sums { lags, rates, ..Sums::default() };
+            sums.publish(&mut known);
             assert!(handle.render().contains(r#"replisome_topic_lag_records{route="r",topic="t"} 5"#));
-            Fleet::default().publish(&mut known);
+            assert!(handle.render().contains(r#"replisome_worker_bytes_per_second{worker="w1"} 7"#));
+            Sums::default().publish(&mut known);
             assert!(handle.render().contains(r#"replisome_topic_lag_records{route="r",topic="t"} 0"#));
-            assert!(known.is_empty());
+            assert!(handle.render().contains(r#"replisome_worker_bytes_per_second{worker="w1"} 0"#));
+            assert!(known.lags.is_empty() && known.rates.is_empty());
         });
     }
 }

@@ -1,7 +1,8 @@
 //! When records arrive: an independent consumer of the target, on its own clock. Owns the measure of silence; never
 //! judges what arrived.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -25,6 +26,8 @@ pub type TopicPartition = (String, i32);
 struct Seen {
     times: Vec<Instant>,
     count: u64,
+    /// Hashes of the values: each differs from every other one at the source.
+    values: HashSet<u64>,
 }
 
 type Log = Arc<Mutex<BTreeMap<TopicPartition, Seen>>>;
@@ -59,6 +62,12 @@ impl Arrivals {
     pub fn count(&self, topic: &str, partition: i32) -> u64 {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.get(&(topic.to_owned(), partition)).map_or(0, |seen| seen.count)
+    }
+
+    /// How many records have come again so far, in each partition. Only where the values differ from each other.
+    pub fn twice(&self) -> BTreeMap<TopicPartition, u64> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.iter().map(|(key, seen)| (key.clone(), seen.count - seen.values.len() as u64)).collect()
     }
 
     /// When the first and the last record of a topic arrived, over all its partitions.
@@ -122,6 +131,7 @@ fn run(consumer: &BaseConsumer, topics: &[String], log: &Log, stop: &AtomicBool)
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = log.entry((message.topic().to_owned(), message.partition())).or_default();
         seen.count += 1;
+        seen.values.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(message.payload()));
         if seen.times.last().is_none_or(|last| now - *last >= RESOLUTION) {
             seen.times.push(now);
         }

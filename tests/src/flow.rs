@@ -1,13 +1,13 @@
 //! A steady load on some topics, and an independent consumer of them at the target: what silences are measured with. Owns
 //! both and the judgement at the end; never copies anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::admin::Admin;
 use crate::arrivals::{Arrivals, TopicPartition};
 use crate::kafka_cluster::KafkaCluster;
-use crate::load::{Load, STEADY};
+use crate::load::{Load, Pace};
 use crate::{compare, contents, wait};
 
 /// How long the undisturbed flow is watched before a fault: the baseline beside what the fault does.
@@ -21,7 +21,7 @@ pub const SILENCE_MAX: Duration = Duration::from_millis(500);
 /// How long the first record of each partition may take.
 const FIRST_DEADLINE: Duration = Duration::from_secs(60);
 
-/// A flow of one record every 20 ms in each partition.
+/// A flow of records in each partition.
 #[derive(Debug)]
 pub struct Flow {
     source: String,
@@ -49,14 +49,14 @@ pub struct Silences {
 
 impl Flow {
     /// Creates the topics on the source and starts the load; the target is watched under the same names.
-    pub fn start(source: &KafkaCluster, target: &KafkaCluster, topics: &[&str], partitions: i32) -> Self {
+    pub fn start(source: &KafkaCluster, target: &KafkaCluster, topics: &[&str], partitions: i32, pace: Pace) -> Self {
         let admin = Admin::new(source.bootstrap());
         topics.iter().for_each(|topic| admin.create_topic(topic, partitions, &[]));
         let (departures, arrivals) =
             (Arrivals::watch(source.bootstrap(), topics), Arrivals::watch(target.bootstrap(), topics));
         let places: Vec<(&str, i32)> =
             topics.iter().flat_map(|topic| (0..partitions).map(move |partition| (*topic, partition))).collect();
-        let load = Load::start(source.bootstrap(), &places, STEADY);
+        let load = Load::start(source.bootstrap(), &places, pace);
         let (source, target) = (source.bootstrap().to_owned(), target.bootstrap().to_owned());
         Self {
             source,
@@ -120,6 +120,11 @@ impl Flow {
     pub fn counts(&self) -> Vec<(TopicPartition, u64)> {
         let places = self.topics.iter().flat_map(|topic| (0..self.partitions).map(move |number| (topic, number)));
         places.map(|(topic, number)| ((topic.clone(), number), self.arrivals.count(topic, number))).collect()
+    }
+
+    /// How many records have come again so far, in each partition.
+    pub fn twice(&self) -> BTreeMap<TopicPartition, u64> {
+        self.arrivals.twice()
     }
 
     /// The longest silences: the baseline between `from` and `fault`, the rest between `from` and `until`.

@@ -13,6 +13,7 @@ use std::time::Instant;
 use replisome_tests::fleet::{Fleet, Place, Table};
 use replisome_tests::flow::Flow;
 use replisome_tests::kafka_cluster::shared;
+use replisome_tests::load::STEADY;
 
 const TOPICS: usize = 6;
 const PARTITIONS: i32 = 8;
@@ -38,7 +39,7 @@ impl Scene {
         let (source, target) = shared();
         let topics: Vec<String> = (0..TOPICS).map(|number| format!("{route}-{number}")).collect();
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-        let flow = Flow::start(source, target, &topics, PARTITIONS);
+        let flow = Flow::start(source, target, &topics, PARTITIONS, STEADY);
         let fleet = Fleet::start(3, 3);
         let started = Instant::now();
         fleet.add_route(route, source, target, &["--include", &format!("{route}-[0-9]")]);

@@ -1,6 +1,8 @@
 //! What passes between nodes, and what must not: lost words, late words, deposed leaders, and everything that a user or a
 //! node of another kind can say wrongly.
 
+#[path = "fleet_protocol/claims.rs"]
+mod claims;
 #[path = "fleet_protocol/conflicts.rs"]
 mod conflicts;
 #[path = "fleet_protocol/files.rs"]

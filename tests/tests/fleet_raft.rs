@@ -1,12 +1,14 @@
-//! What controllers have acknowledged they keep: over the death of all of them in the middle of a write, and against one
-//! that lost its disk.
+//! What controllers have acknowledged they keep: over the death of all of them in the middle of a write, against one that
+//! lost its disk, and over damage to a directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use replisome_tests::fleet::wire::Operator;
-use replisome_tests::fleet::{Fleet, PATIENCE};
+use replisome_tests::fleet::{Fleet, Node, PATIENCE, run_cli};
 use replisome_tests::kafka_cluster::shared;
 use replisome_tests::process::is_full;
 use replisome_tests::random::Random;
@@ -24,22 +26,6 @@ fn fleet() -> Fleet {
     fleet
 }
 
-/// Adds topics until told to stop; gives the names that were acknowledged.
-fn write(addresses: Vec<String>, prefix: &str, stop: &AtomicBool) -> BTreeSet<String> {
-    let mut operator = Operator::new(addresses);
-    let mut acknowledged = BTreeSet::new();
-    for number in 0.. {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        let name = format!("{prefix}-{number}");
-        if operator.add_topic(ROUTE, &name).is_ok() {
-            acknowledged.insert(name);
-        }
-    }
-    acknowledged
-}
-
 #[test]
 fn what_was_acknowledged_survives_the_death_of_all_controllers_and_the_first_read_sees_it() {
     let mut random = Random::for_test("what_was_acknowledged_survives");
@@ -53,7 +39,7 @@ fn what_was_acknowledged_survives_the_death_of_all_controllers_and_the_first_rea
             let writers: Vec<_> = (0..3)
                 .map(|number| {
                     let (addresses, stop, prefix) = (addresses.clone(), &stop, format!("t-{round}-{number}"));
-                    scope.spawn(move || write(addresses, &prefix, stop))
+                    scope.spawn(move || Operator::new(addresses).add_topics_until(ROUTE, &prefix, stop))
                 })
                 .collect();
             wait::pass(moment);
@@ -108,4 +94,136 @@ fn a_controller_that_lost_its_disk_counts_for_nothing_under_its_old_id() {
     let names: Vec<&str> = topics.as_array().into_iter().flatten().filter_map(|row| row["topic"].as_str()).collect();
     assert_eq!(names, ["before"]);
     fleet.ok(&["topic", "add", "--route", ROUTE, "after"]);
+}
+
+/// The files below a directory, each by its path below it.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(next) = dirs.pop() {
+        for entry in fs::read_dir(next).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+            match entry.is_dir() {
+                true => dirs.push(entry),
+                false => {
+                    let below = entry.strip_prefix(dir).expect("below it").to_owned();
+                    all.insert(below, fs::read(&entry).expect("a file"));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Lays a controller's directory anew, with one file of it damaged at random. Says how.
+fn lay(node: &mut Node, all: &BTreeMap<PathBuf, Vec<u8>>, random: &mut Random) -> String {
+    node.wipe();
+    let victims: Vec<&PathBuf> = all.iter().filter(|(_, bytes)| !bytes.is_empty()).map(|(path, _)| path).collect();
+    let victim = victims[random.below(victims.len() as u64) as usize];
+    let (mut how, dir) = (String::new(), node.data_dir());
+    for (path, bytes) in all {
+        let (path, mut bytes) = (dir.join(path), bytes.clone());
+        fs::create_dir_all(path.parent().expect("below the directory")).expect("make a directory");
+        if path == dir.join(victim) {
+            let place = random.below(bytes.len() as u64) as usize;
+            let name = victim.display();
+            match random.below(4) {
+                0 => {
+                    how = format!("{name} removed");
+                    continue;
+                }
+                1 => {
+                    how = format!("{name} cut at {place} of {}", bytes.len());
+                    bytes.truncate(place);
+                }
+                2 => {
+                    how = format!("{name}: a bit of byte {place} of {} flipped", bytes.len());
+                    bytes[place] ^= 1;
+                }
+                _ => {
+                    how = format!("{name}: zeros from {place} of {}", bytes.len());
+                    bytes.iter_mut().skip(place).take(512).for_each(|byte| *byte = 0);
+                }
+            }
+        }
+        fs::write(path, bytes).expect("write a file");
+    }
+    how
+}
+
+/// Starts the fleet's one controller: its topics, or with which words it refused.
+fn topics_or_refusal(fleet: &mut Fleet) -> Result<BTreeSet<String>, String> {
+    let mut operator = Operator::new(fleet.addresses());
+    let node = &mut fleet.controllers[0];
+    node.start();
+    let started = wait::until("it answers or ends", PATIENCE, || match node.process().try_wait() {
+        Some(exit) => Some(Err((exit, node.process().stderr()))),
+        None => operator.topics(ROUTE).ok().map(Ok),
+    });
+    match started {
+        Ok(topics) => {
+            node.kill();
+            Ok(topics.into_iter().collect())
+        }
+        Err((exit, said)) => {
+            assert_eq!(exit.code, Some(1), "{said}");
+            assert!(!said.contains("panicked"), "{said}");
+            Err(said.lines().last().unwrap_or_default().to_owned())
+        }
+    }
+}
+
+#[test]
+fn a_damaged_directory_opens_with_all_that_was_acknowledged_or_is_refused_with_what_to_do() {
+    let mut random = Random::for_test("a_damaged_directory");
+    let (source, target) = shared();
+    let mut fleet = Fleet::start(1, 0);
+    fleet.add_route(ROUTE, source, target, &[]);
+    let mut operator = Operator::new(fleet.addresses());
+    let mut add = |from: u32| {
+        let names = (from..from + 20).map(|number| format!("t-{number}"));
+        let added = names.inspect(|name| assert!(operator.add_topic(ROUTE, name).expect("acknowledged") > 0));
+        added.collect::<Vec<_>>()
+    };
+    let mut acknowledged: BTreeSet<String> = add(0).into_iter().collect();
+    // Opened again, since only then sled writes its `snap.*`.
+    fleet.controllers[0].kill();
+    fleet.controllers[0].start();
+    fleet.leader();
+    acknowledged.extend(add(20));
+    fleet.controllers[0].kill();
+    let all = files(&fleet.controllers[0].data_dir());
+
+    let (mut opened, mut repaired, mut refused) = (0, 0, 0);
+    for round in 0..if is_full() { 100 } else { 15 } {
+        let how = lay(&mut fleet.controllers[0], &all, &mut random);
+        let outcome = topics_or_refusal(&mut fleet);
+        eprintln!("{round}: {how}: {}", outcome.as_ref().map_or_else(String::as_str, |_| "opens"));
+        let has_all = |topics: &BTreeSet<String>| {
+            let lost: Vec<_> = acknowledged.difference(topics).collect();
+            assert!(lost.is_empty(), "{how}: it opens without {lost:?}");
+        };
+        let said = match outcome {
+            Ok(topics) => {
+                has_all(&topics);
+                opened += 1;
+                continue;
+            }
+            Err(said) => said,
+        };
+        let remedies = ["replisome controller ", "put a good copy back", "restore it"];
+        assert!(remedies.iter().any(|remedy| said.contains(remedy)), "{how}: no remedy: {said}");
+        let config = fleet.controllers[0].config();
+        let repair = run_cli(&["controller", "repair", "--config", &config], &[]);
+        if repair.code == 0 {
+            let topics = topics_or_refusal(&mut fleet);
+            has_all(&topics.unwrap_or_else(|said| panic!("{how}: repaired, and then: {said}")));
+            repaired += 1;
+        } else {
+            assert!([1, 4].contains(&repair.code) && repair.stderr.contains("controller"), "{how}: {repair:?}");
+            eprintln!("{round}: repair: {}", repair.stderr.trim_end());
+            refused += 1;
+        }
+    }
+    eprintln!("{opened} opened with all, {repaired} after a repair, {refused} refused");
+    assert!(opened > 0 && repaired + refused > 0, "the damage is of one kind alone");
 }

@@ -15,6 +15,7 @@ use std::time::Instant;
 use replisome_tests::fleet::{Fleet, Place, Table};
 use replisome_tests::flow::{Flow, Silences};
 use replisome_tests::kafka_cluster::shared;
+use replisome_tests::load::STEADY;
 
 /// A silence measured beside another test's load says nothing.
 fn alone() -> MutexGuard<'static, ()> {
@@ -33,7 +34,7 @@ impl Scene {
     /// The topic is called `ROUTE-steady`; the route includes `ROUTE-.*`.
     fn new(route: &'static str, workers: usize, partitions: i32) -> Self {
         let (source, target) = shared();
-        let flow = Flow::start(source, target, &[&format!("{route}-steady")], partitions);
+        let flow = Flow::start(source, target, &[&format!("{route}-steady")], partitions, STEADY);
         let fleet = Fleet::start(3, workers);
         fleet.add_route(route, source, target, &["--include", &format!("{route}-.*")]);
         let scene = Self { fleet, flow, route };

@@ -83,21 +83,22 @@ fn a_compacted_topic_has_holes() {
 #[test]
 fn mirror_maker_1_squeezes_four_partitions_into_the_brokers_default_of_one() {
     let (source, target) = shared();
-    Admin::new(source.bootstrap()).create_topic("article", 4, &[]);
-    Producer::new(source.bootstrap()).send_all("article", &numbered(4, 1_000));
+    Admin::new(source.bootstrap()).create_topic("walk-through", 4, &[]);
+    Producer::new(source.bootstrap()).send_all("walk-through", &numbered(4, 1_000));
     let consumer =
-        [("bootstrap.servers", source.bootstrap()), ("group.id", "mm-article"), ("auto.offset.reset", "earliest")];
-    let mut mirror_maker = MirrorMaker::start(&consumer, &[("bootstrap.servers", target.bootstrap())], 2, "article");
+        [("bootstrap.servers", source.bootstrap()), ("group.id", "mm-walk-through"), ("auto.offset.reset", "earliest")];
+    let mut mirror_maker =
+        MirrorMaker::start(&consumer, &[("bootstrap.servers", target.bootstrap())], 2, "walk-through");
     let admin = Admin::new(target.bootstrap());
     wait::until_true("MirrorMaker has copied 1,000 records", MINUTE, || {
         mirror_maker.assert_runs();
-        admin.partitions("article") > 0 && contents::hashes(target.bootstrap(), "article")[&0].len() == 1_000
+        admin.partitions("walk-through") > 0 && contents::hashes(target.bootstrap(), "walk-through")[&0].len() == 1_000
     });
-    assert_eq!(admin.partitions("article"), 1, "the article's trap: four partitions became one");
+    assert_eq!(admin.partitions("walk-through"), 1, "the known trap: four partitions became one");
     assert!(mirror_maker.cpu() > Duration::ZERO && mirror_maker.rss_peak_bytes() > 50 << 20);
     let exit = mirror_maker.stop();
     assert!(exit.cpu > Duration::ZERO && exit.rss_peak_bytes > 50 << 20, "{exit:?}");
-    let committed = Admin::new(source.bootstrap()).committed("mm-article", "article");
+    let committed = Admin::new(source.bootstrap()).committed("mm-walk-through", "walk-through");
     assert_eq!(committed.values().map(|committed| committed.offset).sum::<i64>(), 1_000, "{committed:?}");
 }
 

@@ -44,6 +44,7 @@ const GRPC_ROOMS: &[&str] = &[
     "worker/src/dial/",
     "cli/src/admin/",
     "tests/src/fleet/wire/",
+    "tests/scale/src/operator.rs",
     "tests/sim/src/hosts/",
     "tests/sim/src/wire.rs",
 ];

@@ -1,4 +1,4 @@
-//! The walk-through of MirrorMaker's articles, with MirrorMaker 1's own command: two clusters, a topic `test` of four
+//! The walk-through by which MirrorMaker is usually shown, with MirrorMaker 1's own command: two clusters, a topic `test` of four
 //! partitions filled by Kafka's own tool, a whitelist of `.*`. Then the same command in the real MirrorMaker 1, and what
 //! both cost. `REPLISOME_FULL=1` copies five million records instead of one.
 
@@ -61,7 +61,7 @@ fn records() -> u64 {
 }
 
 #[test]
-fn the_articles_command_copies_four_partitions_as_they_are_for_half_of_mirror_makers_cpu() {
+fn the_usual_command_copies_four_partitions_as_they_are_for_half_of_mirror_makers_cpu() {
     let (source, target) = KafkaCluster::start_pair("walk-through", Options::default());
     fill(&source);
     let ours = copy_with_replisome(&source, &target);
@@ -77,13 +77,13 @@ fn the_articles_command_copies_four_partitions_as_they_are_for_half_of_mirror_ma
     assert!(ours.rss_bytes <= 200 << 20, "peak RSS {} bytes", ours.rss_bytes);
 }
 
-/// `test` as in the article; beside it a topic that the broker stamps, and topics that are nobody's to copy.
+/// `test` as in the walk-through; beside it a topic that the broker stamps, and topics that are nobody's to copy.
 fn fill(source: &KafkaCluster) {
     let admin = Admin::new(source.bootstrap());
     admin.create_topic("test", 4, &[OWN_CONFIGS, CONFIGS_OF_THE_SOURCE].concat());
     kafka_tools::producer_performance(source.bootstrap(), "test", records(), RECORD_LEN);
     admin.create_topic("stamped", 3, &[("message.timestamp.type", "LogAppendTime"), ("retention.bytes", "1000000000")]);
-    let mut random = Random::for_test("the_articles_command_copies_four_partitions");
+    let mut random = Random::for_test("the_usual_command_copies_four_partitions");
     let stamped: Vec<_> = (0..3_000).map(|number| NewRecord::random(&mut random, number % 3, 300)).collect();
     Producer::new(source.bootstrap()).send_all("stamped", &stamped);
     admin.create_topic("__hidden", 1, &[]);
@@ -158,7 +158,7 @@ fn copy_with_mirror_maker(source: &KafkaCluster, target: &KafkaCluster) -> Cost 
     });
     let cost = Cost { cpu: mirror_maker.cpu(), rss_bytes: mirror_maker.rss_peak_bytes(), wall: started.elapsed() };
     let topics = Admin::new(target.bootstrap()).topics();
-    assert_eq!(topics["test"], 1, "the article's trap: the four partitions of the source became one");
+    assert_eq!(topics["test"], 1, "the known trap: the four partitions of the source became one");
     say(&format!("MirrorMaker 1 made of test's 4 partitions: {}", topics["test"]));
     mirror_maker.stop();
     cost

@@ -2,13 +2,13 @@
 //!
 //! Owns: the gRPC connection, from the dialling to its end. Never does: interpret what travels over it.
 //!
-//! A controller that does not lead refuses at once and may name the one that does, which is asked too: so a fleet that
-//! grew is found by the controllers a worker was told of long ago. A deposed leader that still serves closes its streams
-//! within a second (it has no quorum), and its snapshots are recognised by their controller epoch. A frozen one is
-//! noticed by the session, whose heartbeats it does not answer.
+//! A controller that does not lead refuses at once and may name the one that does, which is asked too; one that was removed
+//! names another one. And each renewal names the fleet's controllers, which are dialled beside those of the configuration
+//! from then on: so a fleet that changed is found by a worker that was told of it long ago. A deposed leader that still
+//! serves closes its streams within a second (it has no quorum), and its snapshots are recognised by their controller epoch.
+//! A frozen one is noticed by the session, whose heartbeats it does not answer.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use common::assignment::Down;
 use common::net::{Closed, LeaderLink, ToWorker, in_process};
 use proto::v1::fleet_client::FleetClient;
 use proto::v1::{LeaderMessage, WorkerMessage};
-use proto::wire::{Tcp, Wire};
+use proto::wire::{Tcp, Wire, reason};
 use proto::{MESSAGE_BYTES_MAX, leader_of};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -35,12 +35,18 @@ const CONNECT_MAX: Duration = Duration::from_secs(1);
 pub trait Dial: Send {
     /// One attempt.
     fn dial(&mut self) -> impl Future<Output = Result<LeaderLink, Closed>> + Send;
+
+    /// The leader says where the fleet's controllers are now.
+    fn learn(&mut self, _controllers: &[String]) {}
 }
 
 /// The controllers of a fleet, by address (`host:port`).
 #[derive(Clone, Debug)]
 pub struct Controllers {
-    addresses: Vec<String>,
+    /// Those of the configuration.
+    given: Vec<String>,
+    /// Those that a leader named last, and that controllers named since.
+    learned: Vec<String>,
     wire: Arc<dyn Wire>,
     /// Why each did not serve, when that was last said: it is said once, and again when it changes.
     told: BTreeSet<String>,
@@ -54,12 +60,16 @@ impl Controllers {
 
     /// The same, reached otherwise than by TCP.
     pub fn over(wire: Arc<dyn Wire>, addresses: Vec<String>) -> Self {
-        Self { addresses, wire, told: BTreeSet::new() }
+        Self { given: addresses, learned: Vec::new(), wire, told: BTreeSet::new() }
+    }
+
+    fn known(&self) -> BTreeSet<String> {
+        self.given.iter().chain(&self.learned).cloned().collect()
     }
 
     async fn find(&mut self) -> Option<(LeaderLink, String)> {
         let mut attempts = JoinSet::new();
-        let mut asked: BTreeSet<String> = self.addresses.iter().cloned().collect();
+        let mut asked = self.known();
         for address in &asked {
             attempts.spawn(ask(self.wire.clone(), address.clone()));
         }
@@ -73,6 +83,8 @@ impl Controllers {
                 Err(NotServed { address, why, leader }) => {
                     refusals.insert(format!("{address}: {why}"));
                     if let Some(leader) = leader.filter(|leader| asked.insert(leader.clone())) {
+                        // Who named it may be gone the next time.
+                        self.learned.push(leader.clone());
                         attempts.spawn(ask(self.wire.clone(), leader));
                     }
                 }
@@ -92,6 +104,13 @@ impl Dial for Controllers {
         let (link, address) = self.find().await.ok_or(Closed)?;
         tracing::debug!(controller = %address, "connected");
         Ok(link)
+    }
+
+    fn learn(&mut self, controllers: &[String]) {
+        if self.learned != controllers {
+            tracing::info!(controllers = controllers.join(", "), "the fleet's controllers");
+            self.learned = controllers.to_vec();
+        }
     }
 }
 
@@ -154,11 +173,17 @@ async fn hear(mut incoming: Streaming<LeaderMessage>, link: ToWorker) {
     }
 }
 
-/// What the controller said, or, if it was not reached, the innermost error: what the operating system said.
-fn reason(status: &Status) -> String {
-    let mut cause = status.source();
-    while let Some(source) = cause.and_then(Error::source) {
-        cause = Some(source);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_controllers_that_a_leader_named_last_are_dialled_beside_those_given() {
+        let addresses = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let mut controllers = Controllers::new(addresses(&["a:1"]));
+        controllers.learn(&addresses(&["a:1", "b:1"]));
+        assert!(controllers.known().into_iter().eq(addresses(&["a:1", "b:1"])));
+        controllers.learn(&addresses(&["c:1"]));
+        assert!(controllers.known().into_iter().eq(addresses(&["a:1", "c:1"])));
     }
-    cause.map_or_else(|| status.message().to_owned(), ToString::to_string)
 }

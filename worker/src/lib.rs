@@ -15,6 +15,7 @@ pub mod dial;
 pub mod engine;
 pub mod host;
 pub mod metrics;
+pub mod moment;
 mod say;
 pub mod session;
 pub mod supervisor;
@@ -24,14 +25,15 @@ use std::sync::Arc;
 
 use common::assignment::{Hello, PROTOCOL};
 use common::ids::{SessionId, WorkerId};
+use common::weight::Weight;
 use kafka::clients::Clients;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::dial::Dial;
 use crate::engine::records::RecordEngine;
 use crate::host::Host;
+use crate::moment::Moment;
 pub use crate::session::RunError;
 use crate::session::{End, Session};
 use crate::supervisor::Supervisor;
@@ -48,6 +50,8 @@ pub struct WorkerConfig {
     pub lanes: usize,
     /// What all lanes of a route may hold together, in librdkafka's queues and in flight, in bytes.
     pub memory_bytes: usize,
+    /// How much work it takes, in proportion to the fleet's other workers.
+    pub weight: Weight,
 }
 
 /// Runs a worker until `shutdown`, then releases what it runs: what is in flight is finished and stored. `readiness`
@@ -65,7 +69,7 @@ pub async fn run<C: Clients>(
 ) -> Result<(), RunError> {
     loop {
         let session = SessionId::generate();
-        let tether = Arc::new(Tether::new(Instant::now()));
+        let tether = Arc::new(Tether::new(Moment::now()));
         let (tied, lanes) = (tether.clone(), config.lanes);
         let engine = RecordEngine::new(clients.clone(), session, tied, host.clone(), lanes, config.memory_bytes);
         let engine = Arc::new(engine);
@@ -75,6 +79,7 @@ pub async fn run<C: Clients>(
             session,
             address: config.address.clone(),
             software: env!("CARGO_PKG_VERSION").to_owned(),
+            weight: config.weight,
         };
         let supervisor = Supervisor::new(engine.clone(), session);
         let session = Session {

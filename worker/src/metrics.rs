@@ -26,6 +26,9 @@ pub const BYTES_TOTAL: &str = "replisome_partition_bytes_total";
 /// 1 for what a partition is doing, 0 for all else.
 pub const STATE: &str = "replisome_partition_state";
 
+/// 1 while a partition stands still for the reason.
+pub const HELD: &str = "replisome_partition_held";
+
 /// The values of the label `state`.
 const STATES: [&str; 4] = ["claiming", "copying", "held", "draining"];
 
@@ -35,6 +38,7 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 /// Publishes the state and the progress of every running partition, with a leader or without one. Never returns.
 pub(crate) async fn publish(engine: &impl Engine) -> Infallible {
     let mut counted: BTreeMap<RoutePartition, Counted> = BTreeMap::new();
+    let mut held = BTreeSet::new();
     loop {
         tokio::time::sleep(PUBLISH_EVERY).await;
         let statuses = engine.statuses();
@@ -46,6 +50,7 @@ pub(crate) async fn publish(engine: &impl Engine) -> Infallible {
             }
             runs
         });
+        held = show_held(&statuses, &held);
         for status in &statuses {
             show(status);
             count(status, counted.entry(status.running.partition.clone()).or_default());
@@ -92,6 +97,25 @@ fn show_state(partition: &RoutePartition, state: Option<&str>) {
         let value = if state == Some(other) { 1.0 } else { 0.0 };
         metrics::gauge!(STATE, &[route, topic, partition, ("state", other.to_owned())]).set(value);
     }
+}
+
+/// Shows why partitions stand still, and takes back what was shown before and is so no more. Returns what is shown now.
+fn show_held(
+    statuses: &[Status],
+    before: &BTreeSet<(RoutePartition, &'static str)>,
+) -> BTreeSet<(RoutePartition, &'static str)> {
+    let why = |status: &Status| match &status.running.phase {
+        Phase::Held(reason) => Some((status.running.partition.clone(), reason.kind())),
+        Phase::Claiming | Phase::Copying | Phase::Draining => None,
+    };
+    let held: BTreeSet<_> = statuses.iter().filter_map(why).collect();
+    let set = |(partition, reason): &(RoutePartition, &'static str), value: f64| {
+        let [route, topic, partition] = labels(partition);
+        metrics::gauge!(HELD, &[route, topic, partition, ("reason", (*reason).to_owned())]).set(value);
+    };
+    before.difference(&held).for_each(|gone| set(gone, 0.0));
+    held.iter().for_each(|now| set(now, 1.0));
+    held
 }
 
 fn show(status: &Status) {

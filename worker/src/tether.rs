@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use common::assignment::Renewal;
-use tokio::time::Instant;
+
+use crate::moment::Moment;
 
 /// What a worker assumes before its leader has told it.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
@@ -20,14 +21,14 @@ pub struct Tether(Mutex<Tie>);
 struct Tie {
     /// Whether nothing is known to have cut the connection since the last renewal.
     connected: bool,
-    renewed: Instant,
+    renewed: Moment,
     every: Duration,
     lease: Duration,
 }
 
 impl Tether {
     /// A tie that counts as renewed just now.
-    pub fn new(now: Instant) -> Self {
+    pub fn new(now: Moment) -> Self {
         Self(Mutex::new(Tie { connected: true, renewed: now, every: HEARTBEAT_EVERY, lease: LEASE }))
     }
 
@@ -36,7 +37,7 @@ impl Tether {
     }
 
     /// Notes a renewal by something that was sent at `sent`.
-    pub fn renew(&self, renewal: &Renewal, sent: Instant) {
+    pub fn renew(&self, renewal: &Renewal, sent: Moment) {
         let mut tie = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let renewed = tie.renewed.max(sent);
         *tie = Tie { connected: true, renewed, every: renewal.every, lease: renewal.lease };
@@ -48,9 +49,9 @@ impl Tether {
     }
 
     /// Whether no leader is known to keep the session: the connection is gone, or nothing was renewed for two heartbeats.
-    pub fn is_detached(&self, now: Instant) -> bool {
+    pub fn is_detached(&self, now: Moment) -> bool {
         let tie = self.tie();
-        !tie.connected || now.saturating_duration_since(tie.renewed) > tie.every * 2
+        !tie.connected || now.since(tie.renewed) > tie.every * 2
     }
 
     /// How often the leader wants to hear from the worker.
@@ -66,21 +67,30 @@ impl Tether {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     #[test]
     fn a_renewal_counts_from_when_the_heartbeat_was_sent() {
-        let start = Instant::now();
+        let instant = Instant::now();
+        let start = Moment::at(instant);
         let tether = Tether::new(start);
         let every = Duration::from_millis(200);
-        tether.renew(&Renewal { heartbeat: 1, every, lease: every * 5 }, start + every);
-        assert!(!tether.is_detached(start + every * 3));
-        assert!(tether.is_detached(start + every * 3 + Duration::from_millis(1)));
-        tether.renew(&Renewal { heartbeat: 0, every, lease: every * 5 }, start);
-        assert!(!tether.is_detached(start + every * 3), "an older renewal takes nothing away");
+        tether.renew(
+            &Renewal { heartbeat: 1, every, lease: every * 5, ..Renewal::default() },
+            Moment::at(instant + every),
+        );
+        assert!(!tether.is_detached(Moment::at(instant + every * 3)));
+        assert!(tether.is_detached(Moment::at(instant + every * 3 + Duration::from_millis(1))));
+        tether.renew(&Renewal { heartbeat: 0, every, lease: every * 5, ..Renewal::default() }, start);
+        assert!(!tether.is_detached(Moment::at(instant + every * 3)), "an older renewal takes nothing away");
         tether.cut();
-        assert!(tether.is_detached(start + every), "at once");
-        tether.renew(&Renewal { heartbeat: 2, every, lease: every * 5 }, start + every);
-        assert!(!tether.is_detached(start + every));
+        assert!(tether.is_detached(Moment::at(instant + every)), "at once");
+        tether.renew(
+            &Renewal { heartbeat: 2, every, lease: every * 5, ..Renewal::default() },
+            Moment::at(instant + every),
+        );
+        assert!(!tether.is_detached(Moment::at(instant + every)));
     }
 }

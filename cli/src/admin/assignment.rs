@@ -1,8 +1,11 @@
 //! `replisome assignment …`: who copies what.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use common::ids::{RouteName, TopicName, WorkerId};
-use proto::v1::{Assignment, ListAssignmentsRequest, MoveAssignmentRequest, RoutePartition};
+use proto::v1::{
+    Assignment, ListAssignmentsRequest, MoveAssignmentRequest, PinAssignmentRequest, RoutePartition,
+    UnpinAssignmentRequest,
+};
 use serde::Serialize;
 
 use super::print::{self, Row};
@@ -36,19 +39,39 @@ enum Verb {
     },
     /// Give one partition to another worker
     Move {
-        /// The route
-        #[arg(long, short, value_name = "ROUTE")]
-        route: RouteName,
-        /// The source topic
-        #[arg(long, short, value_name = "TOPIC")]
-        topic: TopicName,
-        /// The partition
-        #[arg(long, short, value_name = "N")]
-        partition: u32,
+        #[command(flatten)]
+        partition: PartitionArgs,
         /// The worker it goes to
         #[arg(long, value_name = "ID")]
         to: WorkerId,
     },
+    /// Have one partition be with a worker whenever that takes work, over its restarts too
+    Pin {
+        #[command(flatten)]
+        partition: PartitionArgs,
+        /// The worker it belongs with
+        #[arg(long, value_name = "ID")]
+        to: WorkerId,
+    },
+    /// Let a pinned partition be with any worker again; it stays where it is until something else moves it
+    Unpin {
+        #[command(flatten)]
+        partition: PartitionArgs,
+    },
+}
+
+/// One partition.
+#[derive(Args)]
+struct PartitionArgs {
+    /// The route
+    #[arg(long, short, value_name = "ROUTE")]
+    route: RouteName,
+    /// The source topic
+    #[arg(long, short, value_name = "TOPIC")]
+    topic: TopicName,
+    /// The partition
+    #[arg(long, short, value_name = "N")]
+    partition: u32,
 }
 
 impl AssignmentCommand {
@@ -64,10 +87,9 @@ impl AssignmentCommand {
                 };
                 self.fleet.run(async |fleet| list(fleet, request).await)
             }
-            Verb::Move { route, topic, partition, to } => {
-                let partition = RoutePartition { route: route.into(), topic: topic.into(), partition };
-                self.fleet.run(async |fleet| move_to(fleet, partition, &to).await)
-            }
+            Verb::Move { partition, to } => self.fleet.run(async |fleet| move_to(fleet, &partition, &to).await),
+            Verb::Pin { partition, to } => self.fleet.run(async |fleet| pin(fleet, &partition, &to).await),
+            Verb::Unpin { partition } => self.fleet.run(async |fleet| unpin(fleet, &partition).await),
         }
     }
 }
@@ -88,6 +110,8 @@ pub struct AssignmentRow {
     lag: Option<u64>,
     lag_seconds: Option<f64>,
     reason: Option<ReasonRow>,
+    pinned_to: Option<String>,
+    bytes_per_second: Option<u64>,
 }
 
 impl From<Assignment> for AssignmentRow {
@@ -107,7 +131,21 @@ impl From<Assignment> for AssignmentRow {
             lag: assignment.lag,
             lag_seconds: assignment.lag_seconds,
             reason: assignment.reason.map(ReasonRow::from),
+            pinned_to: units::given(assignment.pinned_to),
+            bytes_per_second: assignment.bytes_per_second,
         }
+    }
+}
+
+impl AssignmentRow {
+    /// Why it stands still and why it is where it is, as far as there is anything to say.
+    fn why(&self) -> String {
+        let reason = reason::text(self.reason.as_ref());
+        let pin = self.pinned_to.as_ref().map(|pin| match &self.worker {
+            Some(worker) if worker != pin => format!("pinned to {pin}, goes there when that takes work"),
+            _ => format!("pinned to {pin}"),
+        });
+        [reason, pin.unwrap_or_default()].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -127,7 +165,7 @@ impl Row for AssignmentRow {
             units::offset(self.stored_offset),
             units::count(self.lag),
             units::behind(self.lag_seconds),
-            reason::text(self.reason.as_ref()),
+            self.why(),
         ]
     }
 }
@@ -150,14 +188,50 @@ pub async fn assignments(fleet: &Fleet, request: ListAssignmentsRequest) -> Resu
     Ok(reply.assignments.into_iter().map(AssignmentRow::from).collect())
 }
 
-async fn move_to(fleet: Fleet, partition: RoutePartition, to: &WorkerId) -> Result<(), Failure> {
-    let RoutePartition { route, topic, partition: number } = &partition;
-    let find_out = format!("replisome assignment list --route {route} --topic {topic}");
+impl PartitionArgs {
+    fn to_proto(&self) -> Option<RoutePartition> {
+        let (route, topic) = (self.route.to_string(), self.topic.to_string());
+        Some(RoutePartition { route, topic, partition: self.partition })
+    }
+
+    /// As people are told it.
+    fn name(&self) -> String {
+        let Self { route, topic, partition } = self;
+        format!("partition {partition} of topic {topic} on route {route}")
+    }
+
+    /// The command that shows what became of it.
+    fn find_out(&self) -> String {
+        format!("replisome assignment list --route {} --topic {}", self.route, self.topic)
+    }
+}
+
+async fn move_to(fleet: Fleet, partition: &PartitionArgs, to: &WorkerId) -> Result<(), Failure> {
     let call = async |mut admin: Admin, context| {
-        let (partition, worker) = (Some(partition.clone()), to.to_string());
+        let (partition, worker) = (partition.to_proto(), to.to_string());
         admin.move_assignment(MoveAssignmentRequest { context: Some(context), partition, worker }).await
     };
-    let what = format!("partition {number} of topic {topic} on route {route}");
+    let what = partition.name();
     let exists = format!("{what} is with worker {to} already; nothing was changed");
-    fleet.change(&find_out, &format!("{what} goes to worker {to}"), &exists, call).await
+    fleet.change(&partition.find_out(), &format!("{what} goes to worker {to}"), &exists, call).await
+}
+
+async fn pin(fleet: Fleet, partition: &PartitionArgs, to: &WorkerId) -> Result<(), Failure> {
+    let call = async |mut admin: Admin, context| {
+        let (partition, worker) = (partition.to_proto(), to.to_string());
+        admin.pin_assignment(PinAssignmentRequest { context: Some(context), partition, worker }).await
+    };
+    let what = partition.name();
+    let exists = format!("{what} is pinned to worker {to} already; nothing was changed");
+    fleet.change(&partition.find_out(), &format!("{what} is pinned to worker {to}"), &exists, call).await
+}
+
+async fn unpin(fleet: Fleet, partition: &PartitionArgs) -> Result<(), Failure> {
+    let call = async |mut admin: Admin, context| {
+        let partition = partition.to_proto();
+        admin.unpin_assignment(UnpinAssignmentRequest { context: Some(context), partition }).await
+    };
+    let what = partition.name();
+    let exists = format!("{what} is not pinned; nothing was changed");
+    fleet.change(&partition.find_out(), &format!("{what} is no longer pinned"), &exists, call).await
 }

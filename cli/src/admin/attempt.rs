@@ -124,7 +124,7 @@ fn broken(error: &(dyn Error + 'static)) -> String {
     if text.contains("frame") || text.contains("protocol") {
         return "it does not speak gRPC: is this the controller's listen port?".to_owned();
     }
-    if text.contains("connection closed") {
+    if ["connection closed", "broken pipe", "connection reset"].iter().any(|words| text.contains(words)) {
         return "it closed the connection: it was stopped just now, or this is not the controller's listen port"
             .to_owned();
     }

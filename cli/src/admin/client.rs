@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use proto::v1::{ChangeReply, RequestContext};
+use proto::v1::{ChangeReply, ControllerChangeReply, RequestContext};
 use tokio::time::{Instant, sleep_until};
 use tonic::{Response, Status};
 
@@ -50,8 +50,42 @@ impl Client {
         find_out: &str,
         call: impl AsyncFn(Admin, RequestContext) -> Result<Response<ChangeReply>, Status>,
     ) -> Result<ChangeReply, Failure> {
-        let context = RequestContext { request_id: ulid::Ulid::generate().to_string(), actor: actor() };
-        self.ask(async |admin| call(admin, context.clone()).await).await.map_err(|lost| match lost {
+        let context = context();
+        let asked = self.ask(async |admin| call(admin, context.clone()).await).await;
+        asked.map_err(|lost| self.unchanged(lost, find_out))
+    }
+
+    /// Asks the leader for a change that takes many steps, each time whoever leads by then, until it is done. What is so
+    /// after each step is told. The time is up when nothing new is told for that long.
+    pub async fn change_by_steps(
+        &self,
+        find_out: &str,
+        call: impl AsyncFn(Admin, RequestContext) -> Result<Response<ControllerChangeReply>, Status>,
+        tell: impl Fn(&str),
+    ) -> Result<ChangeReply, Failure> {
+        let (context, mut told, mut since) = (context(), String::new(), Instant::now());
+        loop {
+            let asked = self.ask(async |admin| call(admin, context.clone()).await).await;
+            let reply = asked.map_err(|lost| self.unchanged(lost, find_out))?;
+            if let Some(done) = reply.done {
+                return Ok(done);
+            }
+            if told != reply.progress {
+                (told, since) = (reply.progress, Instant::now());
+                tell(&told);
+            } else if since.elapsed() >= self.timeout {
+                return Err(Failure::failed(format!(
+                    "not done yet, and nothing new for {:?}: {told}; the same command goes on from here, and --timeout \
+                     makes it wait longer",
+                    self.timeout
+                )));
+            }
+        }
+    }
+
+    /// Why a change was not answered.
+    fn unchanged(&self, lost: Lost, find_out: &str) -> Failure {
+        match lost {
             Lost::Judged(failure) => failure,
             Lost::Nobody(search) => match &search.unanswered {
                 Some(address) => Failure {
@@ -65,32 +99,35 @@ impl Client {
                 },
                 None => self.nobody(&search),
             },
-        })
+        }
     }
 
-    /// Asks for what every controller answers, each once, until an answer `is_best`; else the first one. `leader` is
-    /// whom an answer names.
+    /// Asks for what every controller answers, each once, until an answer `is_best`; else the first of those with the
+    /// greatest `worth`. `leader` is whom an answer names.
     pub async fn survey<R>(
         &self,
         call: impl AsyncFn(Admin) -> Result<Response<R>, Status>,
         is_best: impl Fn(&R) -> bool,
+        worth: impl Fn(&R) -> u64,
         leader: impl Fn(&R) -> Option<String>,
     ) -> Result<R, Failure> {
         let deadline = Instant::now() + self.timeout;
         let mut search = Search::new(&self.controllers);
-        let mut first = None;
+        let mut found: Option<R> = None;
         while let Some(address) = search.next() {
             match once(&address, deadline, &call).await {
                 Ok(reply) if is_best(&reply) => return Ok(reply),
                 Ok(reply) => {
                     search.ask_next(leader(&reply));
-                    first.get_or_insert(reply);
+                    if found.as_ref().is_none_or(|found| worth(&reply) > worth(found)) {
+                        found = Some(reply);
+                    }
                 }
                 Err(Trouble::Final(failure)) => return Err(failure),
                 Err(trouble) => search.saw(&address, trouble),
             }
         }
-        first.ok_or_else(|| self.nobody(&search))
+        found.ok_or_else(|| self.nobody(&search))
     }
 
     async fn ask<R>(&self, call: impl AsyncFn(Admin) -> Result<Response<R>, Status>) -> Result<R, Lost> {
@@ -124,6 +161,11 @@ impl Client {
         };
         Failure { exit: Exit::NoController, text: format!("{what}:\n{}{remedy}", search.report()) }
     }
+}
+
+/// Names a new request.
+fn context() -> RequestContext {
+    RequestContext { request_id: ulid::Ulid::generate().to_string(), actor: actor() }
 }
 
 /// Asks one controller.

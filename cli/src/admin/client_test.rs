@@ -155,7 +155,7 @@ async fn a_survey_asks_everybody_once_and_the_leader_that_is_named() {
     let call = async |mut admin: Admin| admin.get_status(GetStatusRequest {}).await;
     let best = |reply: &GetStatusReply| reply.led;
     let survey = client(&[&failing.address, "127.0.0.1:1"]);
-    let failure = survey.survey(call, best, |_| Some(leader.clone())).await.expect_err("nobody could tell");
+    let failure = survey.survey(call, best, |_| 0, |_| Some(leader.clone())).await.expect_err("nobody could tell");
     assert_eq!((failure.exit, failing.times_asked(), named.times_asked()), (Exit::NoController, 1, 0));
     assert!(failure.text.contains("127.0.0.1:1: connection refused"), "{failure}");
 }

@@ -1,15 +1,24 @@
 //! `replisome controller …`: the controllers of a fleet, and running one.
 
-use clap::Subcommand;
-use proto::v1::{Controller, ListControllersRequest};
-use serde::Serialize;
+use std::path::PathBuf;
 
+use clap::Subcommand;
+use proto::v1::{
+    AddControllerRequest, Controller, ControllerChangeReply, ListControllersRequest, RemoveControllerRequest,
+    RequestContext,
+};
+use serde::Serialize;
+use tonic::{Response, Status};
+
+use super::backup::backup;
 use super::print::{self, Row};
 use super::{Admin, Fleet, FleetArgs, units};
-use crate::controller::RunArgs;
+use crate::controller::{RepairArgs, RestoreArgs, RunArgs};
 use crate::failure::Failure;
+use crate::output;
+use crate::values::host_and_port;
 
-/// Controllers: run one, list them
+/// Controllers: run one, list, add, remove, backup, restore, repair
 #[derive(clap::Args)]
 pub struct ControllerCommand {
     #[command(flatten)]
@@ -25,6 +34,40 @@ enum Verb {
     /// List all controllers and which one leads; any of them can tell, without a leader too
     #[command(visible_alias = "ls")]
     List,
+    /// Take a controller into the fleet: a learner first, with a vote once it has caught up
+    #[command(
+        after_help = "Start it first, with an empty data directory and no initial-members in its configuration: it \
+        waits then. What it is to know of the fleet comes with the log.\n\n  replisome controller add 4 --address \
+        10.0.0.4:7401"
+    )]
+    Add {
+        /// Its node-id
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+        /// Where others reach it: its key advertise
+        #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+        address: String,
+    },
+    /// Take a controller out of the fleet, dead or alive, the leading one too
+    #[command(visible_alias = "rm")]
+    Remove {
+        /// Its node-id
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
+    /// Save what the fleet knows (its table) in a file; secrets are in it as references only
+    #[command(
+        after_help = "An older backup of that name is replaced; any other file is not. Without a leader it is the newest table that any of the named \
+        controllers has, with a note.\n\n  replisome controller backup fleet.backup"
+    )]
+    Backup {
+        /// The file
+        file: PathBuf,
+    },
+    /// Make a controller's data directory from a backup, to go on from after a majority of controllers is lost
+    Restore(RestoreArgs),
+    /// Look into the data directory of a controller that does not start, and move aside what keeps its log from opening
+    Repair(RepairArgs),
 }
 
 impl ControllerCommand {
@@ -36,6 +79,17 @@ impl ControllerCommand {
                 crate::controller::run(&args)
             }
             Verb::List => self.fleet.run(list),
+            Verb::Add { id, address } => self.fleet.run(async |fleet| add(fleet, id, &address).await),
+            Verb::Remove { id } => self.fleet.run(async |fleet| remove(fleet, id).await),
+            Verb::Backup { file } => self.fleet.run(async |fleet| backup(fleet, &file).await),
+            Verb::Restore(args) => {
+                self.fleet.check_absent("controller restore")?;
+                crate::controller::restore(&args)
+            }
+            Verb::Repair(args) => {
+                self.fleet.check_absent("controller repair")?;
+                crate::controller::repair(&args)
+            }
         }
     }
 }
@@ -49,6 +103,8 @@ pub struct ControllerRow {
     term: u64,
     applied: u64,
     version: Option<String>,
+    votes: bool,
+    warning: Option<String>,
 }
 
 impl From<Controller> for ControllerRow {
@@ -60,6 +116,8 @@ impl From<Controller> for ControllerRow {
             term: controller.term,
             applied: controller.applied,
             version: units::given(controller.version),
+            votes: controller.votes,
+            warning: units::given(controller.warning),
         }
     }
 }
@@ -91,8 +149,35 @@ pub fn leader(controllers: &[Controller]) -> Option<String> {
 async fn list(fleet: Fleet) -> Result<(), Failure> {
     let call = async |mut admin: Admin| admin.list_controllers(ListControllersRequest {}).await;
     // One that knows a leader knows more.
-    let reply = fleet.client.survey(call, |reply| leader(&reply.controllers).is_some(), |_| None).await?;
+    let reply = fleet.client.survey(call, |reply| leader(&reply.controllers).is_some(), |_| 0, |_| None).await?;
     let rows: Vec<_> = reply.controllers.into_iter().map(ControllerRow::from).collect();
     print::list(fleet.format, &rows, "no controllers are known yet: the fleet has not begun");
+    Ok(())
+}
+
+async fn add(fleet: Fleet, id: u64, address: &str) -> Result<(), Failure> {
+    let call = async |mut admin: Admin, context| {
+        admin.add_controller(AddControllerRequest { context: Some(context), id, address: address.to_owned() }).await
+    };
+    let exists = format!("controller {id} at {address} is in the fleet already; nothing was changed");
+    change(&fleet, call, &format!("controller {id} at {address} added"), &exists).await
+}
+
+async fn remove(fleet: Fleet, id: u64) -> Result<(), Failure> {
+    let call = async |mut admin: Admin, context| {
+        admin.remove_controller(RemoveControllerRequest { context: Some(context), id }).await
+    };
+    let gone = format!("controller {id} was removed before");
+    change(&fleet, call, &format!("controller {id} removed: stop it"), &gone).await
+}
+
+async fn change(
+    fleet: &Fleet,
+    call: impl AsyncFn(Admin, RequestContext) -> Result<Response<ControllerChangeReply>, Status>,
+    done: &str,
+    exists: &str,
+) -> Result<(), Failure> {
+    let reply = fleet.client.change_by_steps("replisome controller list", call, |text| output::note(text)).await?;
+    print::change(fleet.format, &reply, done, exists);
     Ok(())
 }

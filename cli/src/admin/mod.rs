@@ -14,6 +14,7 @@
 mod actor;
 mod assignment;
 mod attempt;
+mod backup;
 mod client;
 #[cfg(test)]
 mod client_test;
@@ -24,6 +25,7 @@ mod leading_flags;
 mod print;
 mod properties;
 mod reason;
+mod rebalance;
 mod route;
 #[cfg(test)]
 mod rows_test;
@@ -51,6 +53,7 @@ pub use cluster::ClusterCommand;
 pub use controller::ControllerCommand;
 pub use event::EventCommand;
 pub use leading_flags::behind_the_noun;
+pub use rebalance::RebalanceCommand;
 pub use route::RouteCommand;
 pub use status::StatusCommand;
 pub use topic::TopicCommand;

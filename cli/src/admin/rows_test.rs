@@ -8,6 +8,7 @@ use super::cluster::ClusterRow;
 use super::controller::ControllerRow;
 use super::event::EventRow;
 use super::print::{Row, table};
+use super::rebalance::PlannedMoveRow;
 use super::route::RouteRow;
 use super::topic::TopicRow;
 use super::worker::WorkerRow;
@@ -26,10 +27,11 @@ fn the_fields_that_scripts_rely_on_are_there() {
     has_fields(
         &AssignmentRow::from(v1::Assignment::default()),
         "route, topic, partition, target_topic, state, worker, session, epoch, next_offset, stored_offset, lag, \
-         lag_seconds, reason",
+         lag_seconds, reason, pinned_to, bytes_per_second",
     );
+    has_fields(&PlannedMoveRow::from(v1::PlannedMove::default()), "route, topic, partition, from, to, cause, text");
     let worker = WorkerRow::from(v1::Worker::default());
-    has_fields(&worker, "id, session, state, address, partitions, version, rss_bytes");
+    has_fields(&worker, "id, session, state, address, partitions, version, rss_bytes, weight, bytes_per_second");
     has_fields(&ControllerRow::from(v1::Controller::default()), "id, address, role, term, applied");
     let route = RouteRow::from(v1::Route::default());
     has_fields(&route, "name, source, target, delivery, state, topics, partitions, lag");
@@ -53,6 +55,19 @@ fn what_is_not_known_is_null_and_a_reason_has_its_word() {
     assert!(json["worker"].is_null() && json["lag"].is_null() && json["stored_offset"].is_null(), "{json}");
     assert_eq!((&json["next_offset"], &json["reason"]["kind"]), (&7.into(), &"paused".into()));
     assert_eq!((&json["reason"]["data"], &json["reason"]["heals"]), (&"paused".into(), &false.into()));
+}
+
+#[test]
+fn a_pin_is_told_and_whether_it_waits_for_its_worker() {
+    let row = |worker: &str, pinned_to: &str| {
+        let (worker, pinned_to) = (worker.to_owned(), pinned_to.to_owned());
+        AssignmentRow::from(v1::Assignment { worker, pinned_to, ..Default::default() })
+    };
+    let why = |worker, pinned_to| row(worker, pinned_to).cells().pop().unwrap();
+    assert_eq!([why("w1", ""), why("w1", "w1"), why("", "w1")], ["", "pinned to w1", "pinned to w1"]);
+    assert_eq!(why("w2", "w1"), "pinned to w1, goes there when that takes work");
+    assert_eq!(serde_json::to_value(row("w1", "w1")).unwrap()["pinned_to"], "w1");
+    assert!(serde_json::to_value(row("w1", "")).unwrap()["pinned_to"].is_null());
 }
 
 #[test]

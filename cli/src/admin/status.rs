@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proto::v1::{GetStatusReply, GetStatusRequest};
+use proto::v1::{GetStatusReply, GetStatusRequest, RebalanceState};
 use serde::Serialize;
 
 use super::controller::{ControllerRow, leader};
@@ -39,7 +39,17 @@ struct Status {
     workers: Vec<WorkerRow>,
     routes: Vec<RouteRow>,
     partitions: BTreeMap<String, u32>,
+    rebalance: Option<Rebalance>,
     problems: Vec<Problem>,
+}
+
+/// How balance stands.
+#[derive(Serialize)]
+struct Rebalance {
+    state: String,
+    since: Option<u64>,
+    moves: u32,
+    moves_max: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -60,14 +70,40 @@ impl From<GetStatusReply> for Status {
             workers: reply.workers.into_iter().map(WorkerRow::from).collect(),
             routes: reply.routes.into_iter().map(RouteRow::from).collect(),
             partitions: reply.partitions.into_iter().collect(),
+            rebalance: reply.rebalance.map(Rebalance::from),
             problems: reply.problems.into_iter().map(problem).collect(),
+        }
+    }
+}
+
+impl From<RebalanceState> for Rebalance {
+    fn from(RebalanceState { state, since, moves, moves_max }: RebalanceState) -> Self {
+        Self { state, since: Some(since).filter(|since| *since > 0), moves, moves_max }
+    }
+}
+
+impl Rebalance {
+    /// What a person is told of it; nothing while there is nothing to tell.
+    fn text(&self) -> String {
+        let Self { state, since, moves, moves_max } = self;
+        let since = since.map(|since| format!(" since revision {since}")).unwrap_or_default();
+        match state.as_str() {
+            "idle" => String::new(),
+            "running" => {
+                let most = moves_max.map(|max| format!(" of {max}")).unwrap_or_default();
+                format!("running{since}, moves so far: {moves}{most}")
+            }
+            state => format!("{state}{since}"),
         }
     }
 }
 
 async fn status(fleet: Fleet) -> Result<(), Failure> {
     let call = async |mut admin: Admin| admin.get_status(GetStatusRequest {}).await;
-    let reply = fleet.client.survey(call, |reply| reply.led, |reply| leader(&reply.controllers)).await?;
+    let reply = fleet
+        .client
+        .survey(call, |reply| reply.led, |reply| reply.revision, |reply| leader(&reply.controllers))
+        .await?;
     let status = Status::from(reply);
     print::object(fleet.format, &status, || status.page());
     Ok(())
@@ -87,6 +123,7 @@ impl Status {
                 ("Fleet", known(&self.fleet)),
                 ("Revision", self.revision.to_string()),
                 ("Partitions", if partitions.is_empty() { "none".to_owned() } else { partitions.join(", ") }),
+                ("Rebalance", self.rebalance.as_ref().map(Rebalance::text).unwrap_or_default()),
             ])
         } else {
             print::page(&[("Fleet", known(&self.fleet)), ("Leader", "none: the table can't be read".to_owned())])

@@ -24,6 +24,11 @@ pub fn bytes(bytes: Option<u64>) -> String {
     }
 }
 
+/// Bytes a second.
+pub fn rate(bytes: Option<u64>) -> String {
+    bytes.map_or_else(unknown, |rate| format!("{}/s", self::bytes(Some(rate))))
+}
+
 /// How far behind something is.
 pub fn behind(seconds: Option<f64>) -> String {
     match seconds {
@@ -67,6 +72,7 @@ mod tests {
     fn numbers_are_readable_and_what_is_unknown_is_a_dash() {
         assert_eq!([count(Some(1_234)), count(None), offset(Some(1_234)), offset(None)], ["1,234", "-", "1234", "-"]);
         assert_eq!([None, Some(2048), Some(96 << 20), Some(3 << 29)].map(bytes), ["-", "2KiB", "96MiB", "1.5GiB"]);
+        assert_eq!([rate(None), rate(Some(3 << 20))], ["-", "3MiB/s"]);
         let seconds = [None, Some(0.0), Some(61.0), Some(7_260.0)];
         assert_eq!(seconds.map(behind), ["-", "0.0s", "1m 1s", "2h 1m"]);
         assert_eq!([text(""), names(&[]), names(&["a".to_owned(), "b".to_owned()])], ["-", "-", "a, b"]);

@@ -3,7 +3,8 @@
 use clap::Subcommand;
 use common::ids::WorkerId;
 use proto::v1::{
-    DrainWorkerRequest, ListAssignmentsRequest, ListWorkersRequest, ReleaseHoldRequest, UndrainWorkerRequest, Worker,
+    DrainWorkerRequest, ListAssignmentsRequest, ListWorkersRequest, ReleaseHoldRequest, RemoveWorkerRequest,
+    UndrainWorkerRequest, Worker,
 };
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use super::{Admin, Fleet, FleetArgs, units};
 use crate::failure::Failure;
 use crate::worker::RunArgs;
 
-/// Workers: run one, list, describe, drain, undrain, give missing ones up
+/// Workers: run one, list, describe, drain, undrain, remove, give missing ones up
 #[derive(clap::Args)]
 pub struct WorkerCommand {
     #[command(flatten)]
@@ -44,6 +45,11 @@ enum Verb {
         /// Its id
         id: WorkerId,
     },
+    /// Forget a worker that is not there, with its drain and the pins to it
+    Remove {
+        /// Its id
+        id: WorkerId,
+    },
     /// Give up the workers that are missing since many were lost at once: what they have moves now
     ReleaseHold,
 }
@@ -60,6 +66,7 @@ impl WorkerCommand {
             Verb::Describe { id } => self.fleet.run(async |fleet| describe(fleet, &id).await),
             Verb::Drain { id } => self.fleet.run(async |fleet| drain(fleet, &id).await),
             Verb::Undrain { id } => self.fleet.run(async |fleet| undrain(fleet, &id).await),
+            Verb::Remove { id } => self.fleet.run(async |fleet| remove(fleet, &id).await),
             Verb::ReleaseHold => self.fleet.run(release_hold),
         }
     }
@@ -75,6 +82,8 @@ pub struct WorkerRow {
     partitions: u32,
     version: Option<String>,
     rss_bytes: Option<u64>,
+    weight: Option<u32>,
+    bytes_per_second: Option<u64>,
 }
 
 impl From<Worker> for WorkerRow {
@@ -87,13 +96,15 @@ impl From<Worker> for WorkerRow {
             partitions: worker.partitions,
             version: units::given(worker.version),
             rss_bytes: Some(worker.rss_bytes).filter(|bytes| *bytes > 0),
+            weight: Some(worker.weight).filter(|weight| *weight > 0),
+            bytes_per_second: worker.bytes_per_second,
         }
     }
 }
 
 impl Row for WorkerRow {
     const COLUMNS: &'static [&'static str] =
-        &["ID", "STATE", "PARTITIONS>", "MEMORY>", "ADDRESS", "VERSION", "SESSION"];
+        &["ID", "STATE", "PARTITIONS>", "WEIGHT>", "LOAD>", "MEMORY>", "ADDRESS", "VERSION", "SESSION"];
 
     fn cells(&self) -> Vec<String> {
         let known = |text: &Option<String>| units::text(text.as_deref().unwrap_or_default());
@@ -101,6 +112,8 @@ impl Row for WorkerRow {
             self.id.clone(),
             self.state.clone(),
             self.partitions.to_string(),
+            units::count(self.weight.map(u64::from)),
+            units::rate(self.bytes_per_second),
             units::bytes(self.rss_bytes),
             known(&self.address),
             known(&self.version),
@@ -143,7 +156,9 @@ async fn describe(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
             ("Version", known(&worker.version)),
             ("Session", known(&worker.session)),
             ("Memory", units::bytes(worker.rss_bytes)),
+            ("Weight", units::count(worker.weight.map(u64::from))),
             ("Partitions", worker.partitions.to_string()),
+            ("Load", units::rate(worker.bytes_per_second)),
         ]);
         print::page_above(page, assignments)
     });
@@ -168,6 +183,14 @@ async fn undrain(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
     fleet
         .change(&format!("replisome worker describe {id}"), &format!("worker {id} may work again"), &exists, call)
         .await
+}
+
+async fn remove(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
+    let call = async |mut admin: Admin, context| {
+        admin.remove_worker(RemoveWorkerRequest { context: Some(context), id: id.to_string() }).await
+    };
+    // It is never there already: what is gone is not found.
+    fleet.change("replisome worker list", &format!("worker {id} removed"), "", call).await
 }
 
 async fn release_hold(fleet: Fleet) -> Result<(), Failure> {

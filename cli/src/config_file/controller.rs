@@ -24,6 +24,7 @@ const LEASE: Key = key("timing.lease");
 const LEASE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const RECONNECT_GRACE: Key = key("timing.reconnect-grace");
 const MASS_LOSS_HOLD: Key = key("timing.mass-loss-hold");
+const LOAD_COOL_DOWN: Key = key("timing.load-cool-down");
 const KEYS: &[Key] = &[
     NODE_ID,
     DATA_DIR,
@@ -35,6 +36,7 @@ const KEYS: &[Key] = &[
     LEASE,
     RECONNECT_GRACE,
     MASS_LOSS_HOLD,
+    LOAD_COOL_DOWN,
 ];
 
 /// How a controller is configured.
@@ -50,7 +52,7 @@ pub struct ControllerFile {
     pub advertise: String,
     /// Where metrics and health are served, if anywhere.
     pub http_listen: Option<SocketAddr>,
-    /// The controllers a new fleet begins with.
+    /// The controllers a new fleet begins with; none if this one waits to be taken into a fleet.
     pub initial_members: BTreeMap<u64, String>,
     /// How often a worker is heard from, if not as usual.
     pub heartbeat: Option<Duration>,
@@ -60,6 +62,8 @@ pub struct ControllerFile {
     pub reconnect_grace: Option<Duration>,
     /// How long missing workers keep their partitions when many are lost at once, if not as usual.
     pub mass_loss_hold: Option<Duration>,
+    /// How long a partition stays where it is before it moves for load, if not as usual.
+    pub load_cool_down: Option<Duration>,
     /// What the user should know all the same.
     pub notes: Vec<String>,
 }
@@ -110,6 +114,7 @@ impl ControllerFile {
             lease,
             reconnect_grace: timing(&RECONNECT_GRACE)?,
             mass_loss_hold: timing(&MASS_LOSS_HOLD)?,
+            load_cool_down: timing(&LOAD_COOL_DOWN)?,
             notes: layers.notes,
         })
     }
@@ -121,13 +126,9 @@ fn is_nowhere(address: &str) -> bool {
     parsed.is_ok_and(|address| address.ip().is_unspecified() || address.port() == 0)
 }
 
-/// The controllers a new fleet begins with, this one among them, where it says it is.
+/// The controllers a new fleet begins with, this one among them, where it says it is; none if the key is left out.
 fn members(layers: &Layers, node_id: u64, advertise: &str) -> Result<BTreeMap<u64, String>, Failure> {
-    let given = layers.needed(
-        &INITIAL_MEMBERS,
-        layers.map(&INITIAL_MEMBERS)?,
-        &format!("{{ \"{node_id}\" = \"{advertise}\" }}"),
-    )?;
+    let Some(given) = layers.map(&INITIAL_MEMBERS)? else { return Ok(BTreeMap::new()) };
     let wrong = |text: String| layers.wrong(&INITIAL_MEMBERS, text);
     let mut members = BTreeMap::new();
     for (id, address) in given {
@@ -151,6 +152,9 @@ fn members(layers: &Layers, node_id: u64, advertise: &str) -> Result<BTreeMap<u6
         Some(address) => Err(wrong(format!(
             "says that node {node_id} is at {address:?}, and advertise says {advertise:?}: make them the same"
         ))),
-        None => Err(wrong(format!("lacks node-id {node_id}: add this controller itself"))),
+        None => Err(wrong(format!(
+            "lacks node-id {node_id}: add this controller itself, or leave the key out if it is to be taken into a fleet \
+             that is there"
+        ))),
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use common::ids::WorkerId;
+use common::weight::{WEIGHT_MAX, Weight};
 
 use super::layers::{Key, Layers, key};
 use super::listen;
@@ -15,7 +16,8 @@ const CONTROLLERS: Key = key("controllers");
 const HTTP_LISTEN: Key = key("http-listen");
 const LANES: Key = key("lanes");
 const MEMORY: Key = key("memory");
-const KEYS: &[Key] = &[ID, CONTROLLERS, HTTP_LISTEN, LANES, MEMORY];
+const WEIGHT: Key = key("weight");
+const KEYS: &[Key] = &[ID, CONTROLLERS, HTTP_LISTEN, LANES, MEMORY, WEIGHT];
 
 const LANES_DEFAULT: u64 = 2;
 /// A lane has two clients with threads of their own.
@@ -35,6 +37,8 @@ pub struct WorkerFile {
     pub lanes: usize,
     /// What all lanes of a route may hold together.
     pub memory_bytes: usize,
+    /// How much work it takes, in proportion to the fleet's other workers.
+    pub weight: Weight,
     /// What the user should know all the same.
     pub notes: Vec<String>,
 }
@@ -52,12 +56,15 @@ impl WorkerFile {
                 .map_err(|remedy| layers.wrong(&CONTROLLERS, format_args!("{address:?}: {remedy}")))?;
         }
         let lanes = layers.whole(&LANES, 1, LANES_MAX)?.unwrap_or(LANES_DEFAULT);
+        let weight = layers.whole(&WEIGHT, 1, u64::from(WEIGHT_MAX))?;
+        let weight = weight.map(|weight| u32::try_from(weight).expect("at most WEIGHT_MAX"));
         Ok(Self {
             id: layers.needed(&ID, id, "\"w1\"")?,
             controllers: layers.needed(&CONTROLLERS, controllers, "[\"127.0.0.1:7401\"]")?,
             http_listen: listen::address(&layers, &HTTP_LISTEN, insecure)?,
             lanes: usize::try_from(lanes).expect("at most LANES_MAX"),
             memory_bytes: layers.parsed(&MEMORY, memory_bytes)?.unwrap_or(MEMORY_BYTES_DEFAULT),
+            weight: weight.map(Weight::try_from).transpose().expect("in these bounds").unwrap_or_default(),
             notes: layers.notes,
         })
     }

@@ -1,67 +1,42 @@
-//! `replisome controller run`: one controller, from its configuration to its exit code.
+//! `replisome controller run`, and what is done to a controller's data directory while it does not run.
 //!
 //! ```text
-//! config_file -> port for metrics -> controller::node::run -- signal --> it stops leading, serves what is under way, ends
+//! run      config_file -> port for metrics -> controller::node::run -- signal --> it stops leading, serves what is under
+//!                                                                                 way, ends
+//! restore  config_file, backup -> controller::raft::restore -> a data directory
+//! repair   config_file -> controller::raft::repair -> what was found and done
 //! ```
 //!
 //! Owns: nothing but the start and the end. Never does: anything a controller does.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+mod repair;
+mod restore;
+mod run;
 
-use ::controller::leader::LeaderConfig;
-use ::controller::metrics;
-use ::controller::node::{self, ControllerConfig};
-use ::controller::raft::RaftSettings;
-use kafka::librdkafka::LibrdkafkaClients;
-use tokio_util::sync::CancellationToken;
+use ::controller::raft::{OpenError, RaftSettings};
 
 use crate::config_file::ControllerFile;
-use crate::daemon::{self, ProcessArgs, http};
 use crate::failure::Failure;
 
-/// The flags of `controller run`.
-#[derive(clap::Args, Clone, Debug)]
-#[command(
-    after_help = "Every key of the file can be given as an environment variable as well, which wins: node-id as \
-REPLISOME_NODE_ID, timing.lease as REPLISOME_TIMING_LEASE. SIGTERM and Ctrl-C hand the leadership over; a second one \
-ends at once."
-)]
-pub struct RunArgs {
-    /// Its configuration, such as controller.toml; not needed if the environment gives all
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    #[command(flatten)]
-    process: ProcessArgs,
-}
+pub use repair::{RepairArgs, repair};
+pub use restore::{RestoreArgs, restore};
+pub use run::{RunArgs, run};
 
-/// Runs a controller until a signal.
-pub fn run(args: &RunArgs) -> Result<(), Failure> {
-    let file = ControllerFile::load(args.config.as_deref(), args.process.insecure)?;
-    daemon::run(&args.process, &file.notes.clone(), async |stop| serve(file, stop).await)
-}
-
-async fn serve(file: ControllerFile, stop: CancellationToken) -> Result<(), Failure> {
-    let defaults = LeaderConfig::default();
-    let leader = LeaderConfig {
-        heartbeat: file.heartbeat.unwrap_or(defaults.heartbeat),
-        lease: file.lease.unwrap_or(defaults.lease),
-        reconnect_grace: file.reconnect_grace.unwrap_or(defaults.reconnect_grace),
-        mass_loss_hold: file.mass_loss_hold.unwrap_or(defaults.mass_loss_hold),
-        ..defaults
-    };
-    let raft = RaftSettings {
+/// What the log is told by the file.
+fn raft_settings(file: &ControllerFile) -> RaftSettings {
+    RaftSettings {
         node: file.node_id,
-        dir: file.data_dir,
-        advertise: file.advertise,
-        initial_members: file.initial_members,
-    };
-    let config = ControllerConfig { raft, listen: file.listen.to_string(), leader };
-    let readiness = http::not_ready();
-    let served = CancellationToken::new();
-    let _until_the_end = served.clone().drop_guard();
-    if let Some(address) = file.http_listen {
-        http::serve("http-listen", &address.to_string(), &readiness, metrics::describe, served).await?;
+        dir: file.data_dir.clone(),
+        advertise: file.advertise.clone(),
+        initial_members: file.initial_members.clone(),
     }
-    node::run(config, Arc::new(LibrdkafkaClients), &readiness, stop).await.map_err(Failure::failed)
+}
+
+/// Why nothing was done to a data directory.
+fn untouched(error: &OpenError) -> Failure {
+    match error {
+        OpenError::Settings(_) => Failure::usage(error),
+        OpenError::InUse { .. } | OpenError::Refused { .. } => Failure::conflict(error),
+        OpenError::Damaged { .. } | OpenError::Io { .. } | OpenError::Log { .. } => Failure::failed(error),
+    }
 }

@@ -13,4 +13,5 @@ pub fn describe() {
     describe_counter!(names::RECORDS_TOTAL, "Records copied by this process");
     describe_counter!(names::BYTES_TOTAL, Unit::Bytes, "Bytes of keys, values and headers copied by this process");
     describe_gauge!(names::STATE, "1 for what the partition is doing, 0 for all else");
+    describe_gauge!(names::HELD, "1 while the partition stands still for the reason");
 }

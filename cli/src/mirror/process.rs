@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use common::ids::WorkerId;
 use common::net::{Closed, LeaderLink};
+use common::weight::Weight;
 use controller::leader::command_log::{CommandLog, LocalLog};
 use controller::leader::net::{self, Dialer};
 use controller::leader::{Leader, LeaderConfig, LeaderHandle};
@@ -49,8 +50,8 @@ impl Process {
             log.propose(envelope).await.map_err(broken)?;
         }
         let (dialer, net) = net::in_process();
-        let leader =
-            Leader::start(log, Box::new(net), clients.clone(), LeaderConfig::default()).await.map_err(broken)?;
+        let leader_config = LeaderConfig { may_have_rival: true, ..LeaderConfig::default() };
+        let leader = Leader::start(log, Box::new(net), clients.clone(), leader_config).await.map_err(broken)?;
         let handle = leader.handle();
         let shutdown = CancellationToken::new();
         let worker = WorkerConfig {
@@ -58,6 +59,7 @@ impl Process {
             address: "in this process".to_owned(),
             lanes: usize::from(args.num_streams),
             memory_bytes: args.memory,
+            weight: Weight::default(),
         };
         let stop = shutdown.clone();
         let worker = tokio::spawn(async move {
@@ -70,13 +72,12 @@ impl Process {
 
     /// The mirror as its leader sees it now.
     pub fn view(&self) -> View {
-        let (mut progress, mut phases) = (self.handle.progress(), self.handle.phases());
         let mut view = View { looked: self.handle.topics_ready(), ..View::default() };
         view.trouble = self.handle.troubles().into_values().next().map(|error| error.to_string());
         let state = self.handle.state();
-        for partition in state.slots().keys() {
-            let phase = phases.remove(partition).map(|(_, running)| running.phase);
-            let progress = progress.remove(partition);
+        for (partition, slot) in state.slots() {
+            let reported = slot.life.owner().map(|owner| self.handle.reported(owner, partition));
+            let (phase, progress) = reported.unwrap_or_default();
             view.partitions.insert(partition.source(), PartitionView { phase, progress });
         }
         for ((route, name), topic) in state.topics() {
@@ -105,11 +106,17 @@ impl Process {
         }
     }
 
-    /// Lets the worker finish what is in flight and store its offsets.
-    pub async fn drain(&mut self) -> Result<(), Failure> {
+    /// Has the worker finish what is in flight and store its offsets.
+    pub fn drain(&self) {
         self.shutdown.cancel();
-        let Some(worker) = self.worker.take() else { return Ok(()) };
-        match worker.await {
+    }
+
+    /// Waits until it has. Cancel-safe.
+    pub async fn drained(&mut self) -> Result<(), Failure> {
+        let Some(worker) = &mut self.worker else { return Ok(()) };
+        let ended = worker.await;
+        self.worker = None;
+        match ended {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Failure::failed(error.to_string())),
             Err(error) => Err(Failure::failed(format!("the worker broke while draining: {error}"))),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::args::MirrorArgs;
 use super::config::MirrorConfig;
-use super::metric_names::{self, HeldGauges};
+use super::metric_names::{self, WaitingGauges};
 use super::preflight;
 use super::process::Process;
 use super::progress::Teller;
@@ -17,7 +17,7 @@ use super::summary;
 use super::tally::Tally;
 use super::watch::{Verdict, View, Watch};
 use crate::daemon::http::{self, Readiness};
-use crate::daemon::signals::{Signals, unless_signal};
+use crate::daemon::signals::Signals;
 use crate::failure::Failure;
 use crate::output;
 
@@ -73,7 +73,7 @@ async fn mirror(config: &MirrorConfig, args: &MirrorArgs) -> Result<(), Failure>
         process,
         tally: Tally::default(),
         teller: Teller::new(args.until_end, Instant::now()),
-        held: HeldGauges::default(),
+        waiting: WaitingGauges::default(),
         readiness,
         started: Instant::now(),
     };
@@ -100,7 +100,7 @@ struct Mirror<'a> {
     process: Process,
     tally: Tally,
     teller: Teller,
-    held: HeldGauges,
+    waiting: WaitingGauges,
     readiness: Option<Readiness>,
     started: Instant,
 }
@@ -132,7 +132,7 @@ impl Mirror<'_> {
         let view = self.process.view();
         self.tally.take(&view);
         if let Some(readiness) = &self.readiness {
-            self.held.publish(&self.config.route, &view);
+            self.waiting.publish(&self.config.route, &view);
             readiness.send_replace(view.missing_for_readiness());
         }
         view
@@ -151,15 +151,20 @@ impl Mirror<'_> {
             End::Broken(failure) => (Err(failure), "stopping"),
         };
         tracing::info!(why, "draining");
-        let drained = match unless_signal(self.process.drain(), signals).await {
-            Ok(drained) => drained,
-            Err(name) => {
-                return Err(Failure::failed(format!(
-                    "{name} again: ended at once; records copied since offsets were last stored will be copied again"
-                )));
+        self.process.drain();
+        let mut ticks = interval(LOOK_INTERVAL);
+        let drained = loop {
+            tokio::select! {
+                drained = self.process.drained() => break drained,
+                name = signals.next() => {
+                    return Err(Failure::failed(format!(
+                        "{name} again: ended at once; records copied since offsets were last stored will be copied again"
+                    )));
+                }
+                // What is copied until then counts.
+                _ = ticks.tick() => drop(self.look()),
             }
         };
-        self.look();
         summary::print(&self.tally, self.started.elapsed());
         self.process.end().await;
         outcome.and(drained)

@@ -52,6 +52,7 @@ async fn serve(file: WorkerFile, stop: CancellationToken) -> Result<(), Failure>
         address: format!("{}, process {}", host(), std::process::id()),
         lanes: file.lanes,
         memory_bytes: file.memory_bytes,
+        weight: file.weight,
     };
     let dial = Controllers::new(file.controllers);
     let (clients, host) = (Arc::new(LibrdkafkaClients), Arc::new(ThisHost));

@@ -76,6 +76,8 @@ fn a_value_of_the_wrong_form_is_named_with_its_key() {
     controller("node-id = 1", "timing.lease = \"5\"\nnode-id = 1").fails(2, &["key timing.lease", "\"5\"", "500ms"]);
     worker("memory = \"96MB\"\n").fails(2, &["c.toml:3: key memory", "96MB", "MiB"]);
     worker("lanes = 0\n").fails(2, &["key lanes", "whole number from 1"]);
+    worker("weight = 0\n").fails(2, &["c.toml:3: key weight", "whole number from 1 to 1000", "not 0"]);
+    worker("weight = 1.5\n").fails(2, &["key weight", "whole number from 1 to 1000"]);
     Configured::new("worker", "id = \"w 1\"\ncontrollers = [\"a:1\"]\n").fails(2, &["key id", "w 1", "letters"]);
     Configured::new("worker", "id = \"w\"\ncontrollers = [\"nowhere\"]\n").fails(2, &["key controllers", "nowhere"]);
     Configured::new("worker", "id = \"w\"\ncontrollers = []\n").fails(2, &["key controllers is missing"]);

@@ -84,6 +84,12 @@ fn a_wrong_command_line_is_usage() {
         (&["topic", "add", "orders"], vec!["--route"]),
         (&["topic", "pause", "-r", "r", "t", "--partition", "-1"], vec!["-1"]),
         (&["assignment", "move", "-r", "r", "-t", "t", "-p", "0"], vec!["--to"]),
+        (&["rebalance", "run", "--max-moves", "0"], vec!["--max-moves", "0"]),
+        (&["assignment", "pin", "-r", "r", "-t", "t", "--to", "w"], vec!["--partition"]),
+        (&["assignment", "unpin", "-r", "r", "-t", "t", "-p", "x"], vec!["--partition", "x"]),
+        (&["controller", "add", "4"], vec!["--address"]),
+        (&["controller", "add", "4", "--address", "nowhere"], vec!["nowhere", "a host and a port"]),
+        (&["controller", "remove", "0"], vec!["0"]),
     ] {
         fails(&at(NOWHERE, line), 2, &texts);
     }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::assignment::{Phase, Progress};
+use common::ids::SessionId;
 use common::offsets::NextOffset;
 use common::reason::Reason;
 use proto::{LEADER_METADATA, v1};
@@ -23,6 +24,7 @@ async fn what_is_added_is_copied_by_a_worker_and_listed() {
 
     let row = served.assignment(|row| row.state == "unassigned").await;
     assert_eq!((row.worker.as_str(), row.epoch, row.next_offset), ("", 0, None));
+    assert!(row.reason.unwrap().text.contains("no worker takes work"));
 
     let mut worker = served.worker("w1").await;
     let snapshot = worker.granted().await;
@@ -53,7 +55,7 @@ async fn what_is_added_is_copied_by_a_worker_and_listed() {
     assert_eq!(workers.len(), 1);
     let v1::Worker { id, state, address, partitions, version, .. } = &workers[0];
     assert_eq!((id.as_str(), state.as_str(), address.as_str(), *partitions), ("w1", "live", "here:1", 1));
-    assert_eq!(version, "1.2");
+    assert_eq!((version.as_str(), workers[0].weight), ("1.2", 3));
     let routes = admin.list_routes(v1::ListRoutesRequest::default()).await.unwrap().into_inner().routes;
     assert_eq!((routes[0].state.as_str(), routes[0].topics, routes[0].partitions), ("running", 1, 1));
     assert_eq!(routes[0].lag, Some(3));
@@ -104,13 +106,14 @@ async fn what_is_paused_is_given_back_and_granted_again() {
     worker.run(&snapshot, Phase::Copying).await;
     let pause = v1::PauseRouteRequest { context: context(), name: "r".into(), reason: "maintenance".into() };
     admin.pause_route(pause).await.unwrap();
-    served.assignment(|row| row.state == "releasing").await;
+    let row = served.assignment(|row| row.state == "releasing").await;
+    assert!(row.reason.unwrap().text.contains("gives it back"));
     let routes = admin.list_routes(v1::ListRoutesRequest { name: "r".into() }).await.unwrap().into_inner().routes;
     assert_eq!(routes[0].state, "paused");
     let revision = served.assignment(|_| true).await;
     assert_eq!(revision.worker, "w1");
     let applied = common::assignment::Version { revision: common::ids::Revision(u64::MAX), ..snapshot.version };
-    let nothing = common::assignment::Inventory { applied, running: Vec::new() };
+    let nothing = common::assignment::Inventory { applied, ..Default::default() };
     worker.say(common::assignment::Up::Inventory(nothing)).await;
     let row = served.assignment(|row| row.state == "paused").await;
     assert_eq!((row.worker.as_str(), row.reason.unwrap().kind.as_str()), ("", "paused"));
@@ -190,7 +193,15 @@ async fn each_kind_of_mistake_has_its_status_and_names_what_is_wrong() {
     let partition = Some(v1::RoutePartition { route: "r".into(), topic: "orders".into(), partition: 9 });
     let change = v1::MoveAssignmentRequest { context: context(), partition, worker: "w1".into() };
     refused!(move_assignment(change), NotFound, "r:orders/9");
+    let pin = v1::PinAssignmentRequest { context: context(), worker: "w1".into(), ..Default::default() };
+    refused!(pin_assignment(pin), InvalidArgument, "partition");
+    let partition = Some(v1::RoutePartition { route: "r".into(), topic: "orders".into(), partition: 0 });
+    let pin = v1::PinAssignmentRequest { context: context(), partition: partition.clone(), worker: "no".into() };
+    refused!(pin_assignment(pin), NotFound, "worker no");
+    let partition = partition.map(|partition| v1::RoutePartition { partition: 9, ..partition });
+    refused!(unpin_assignment(v1::UnpinAssignmentRequest { context: context(), partition }), NotFound, "r:orders/9");
     refused!(list_workers(v1::ListWorkersRequest { id: "no".into() }), NotFound, "worker no");
+    refused!(remove_worker(v1::RemoveWorkerRequest { context: context(), id: "no".into() }), NotFound, "worker no");
     refused!(drain_worker(v1::DrainWorkerRequest { context: context(), id: "no".into() }), NotFound, "worker no");
 }
 
@@ -282,6 +293,36 @@ async fn a_worker_that_talks_nonsense_is_told_so() {
     up.send(message).await.unwrap();
     let status = end(&mut down).await.unwrap_err();
     assert!(status.code() == Code::InvalidArgument && status.message().contains("worker"), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_refused_while_it_talks_on_hears_why() {
+    let served = Served::start().await;
+    for _ in 0..20 {
+        let (up, mut down) = served.attach().await.unwrap();
+        let hello = v1::Hello {
+            protocol: 999,
+            worker: "w1".into(),
+            session: SessionId::generate().to_string(),
+            weight: 1,
+            ..Default::default()
+        };
+        let hello = v1::worker_message::Message::Hello(hello);
+        up.send(v1::WorkerMessage { message: Some(hello) }).await.unwrap();
+        let talking = tokio::spawn(async move {
+            for number in 1.. {
+                let heartbeat = v1::worker_message::Message::Heartbeat(v1::Heartbeat { number, rss_bytes: 0 });
+                if up.send(v1::WorkerMessage { message: Some(heartbeat) }).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let heard = timeout(Duration::from_secs(20), down.message()).await.expect("an answer");
+        let message = heard.expect("no error").expect("a message").message;
+        let Some(v1::leader_message::Message::Refused(refused)) = message else { panic!("{message:?}") };
+        assert!(refused.text.contains("999"), "{refused:?}");
+        talking.abort();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,10 +53,12 @@ async fn pump(leading: &Leading, mut up: Streaming<v1::WorkerMessage>, down: &To
     let closed = |_| ApiError::NotLeading("the leader closed the connection".into());
     let mut link: LeaderLink = leading.dialer.dial().await.map_err(closed)?;
     let mut room = None;
+    let mut is_heard = true;
     loop {
         tokio::select! {
-            message = up.message() => match message {
-                Ok(Some(message)) => link.send(Up::try_from(message)?).await.map_err(closed)?,
+            message = up.message(), if is_heard => match message {
+                // A leader that listens no more may have said why: that is still on its way down.
+                Ok(Some(message)) => is_heard = link.send(Up::try_from(message)?).await.is_ok(),
                 Ok(None) => return Ok(()),
                 Err(status) => return Err(ApiError::Invalid(format!("unreadable: {}", status.message()))),
             },

@@ -18,10 +18,14 @@
 mod admin;
 #[cfg(test)]
 mod api_test;
+#[cfg(test)]
+mod controllers_test;
 mod errors;
 mod fleet;
 mod parse;
 mod probes;
+#[cfg(test)]
+mod rebalance_test;
 mod seat;
 #[cfg(test)]
 mod served_test;
@@ -99,6 +103,12 @@ impl Api {
         }
     }
 
+    /// Looks at the whole table, where that holds nobody up.
+    async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Leading) -> T + Send + 'static) -> Result<T, ApiError> {
+        let leading = self.confirmed().await?;
+        Ok(leading.handle.table_work().run(move || look(&leading)).await)
+    }
+
     /// Proposes a change.
     async fn change(&self, asked: Asked, command: Command, notes: Vec<String>) -> Result<v1::ChangeReply, ApiError> {
         let Leading { handle, .. } = self.leading().await?;
@@ -110,9 +120,11 @@ impl Api {
         self.raft.standing().borrow().clone()
     }
 
-    /// Where the leader is reached, if it is another node.
+    /// Where the leader is reached, if it is another node; from a node that was removed, where a member is.
     fn other_leader(&self) -> Option<String> {
-        self.standing().leader.filter(|(node, _)| *node != self.node).map(|(_, address)| address)
+        let standing = self.standing();
+        let leader = standing.leader.filter(|(node, _)| *node != self.node).map(|(_, address)| address);
+        leader.or(standing.referral)
     }
 
     fn why_not_leading(&self) -> String {
@@ -121,7 +133,7 @@ impl Api {
             (Some((node, address)), _) if node != self.node => {
                 format!("this controller does not lead; controller {node} at {address} does")
             }
-            (_, Some(trouble)) => format!("no controller leads now: {trouble}"),
+            (_, Some(trouble)) => format!("this controller does not lead: {trouble}"),
             (Some(_), None) => "no quorum of controllers confirms that this one leads".to_owned(),
             (None, None) => "no controller leads now: an election is under way".to_owned(),
         }

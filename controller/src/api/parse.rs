@@ -41,6 +41,14 @@ pub fn text(field: &str, value: String) -> Result<String, ApiError> {
     Ok(value)
 }
 
+/// Reads a controller's node id.
+pub fn node(field: &str, value: u64) -> Result<u64, ApiError> {
+    if value == 0 {
+        return Err(ApiError::Invalid(format!("{field}: 0 stands for no controller; they count from 1")));
+    }
+    Ok(value)
+}
+
 /// Reads a name.
 pub fn name<T: FromStr<Err = InvalidName>>(value: &str) -> Result<T, ApiError> {
     Ok(value.parse()?)

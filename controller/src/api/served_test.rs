@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::assignment::{Down, Hello, Inventory, PROTOCOL, Phase, Progress, Running, Snapshot, Up};
 use common::ids::{ClusterName, SessionId, WorkerId};
+use common::weight::Weight;
 use kafka::memory::{MemoryClients, MemoryCluster};
 use proto::v1;
 use proto::v1::admin_client::AdminClient;
@@ -78,6 +79,14 @@ impl Served {
         Self::start_in(1, &[(); 3].map(|()| free_address()), tempfile::tempdir().unwrap(), clusters())
     }
 
+    /// A controller that waits to be taken into a fleet.
+    pub fn start_joining(node: u64) -> Self {
+        let (address, dir, (source, target)) = (free_address(), tempfile::tempdir().unwrap(), clusters());
+        let mut config = config(1, &[address], &dir);
+        (config.raft.node, config.raft.initial_members) = (node, BTreeMap::new());
+        Self::start_with(config, dir, source, target)
+    }
+
     /// A fleet of three controllers that are ready.
     pub async fn start_three() -> Vec<Self> {
         let (addresses, clusters) = ([(); 3].map(|()| free_address()), clusters());
@@ -91,11 +100,15 @@ impl Served {
 
     fn start_in(node: usize, addresses: &[String], dir: TempDir, clusters: (MemoryCluster, MemoryCluster)) -> Self {
         let (source, target) = clusters;
+        Self::start_with(config(node, addresses, &dir), dir, source, target)
+    }
+
+    fn start_with(config: ControllerConfig, dir: TempDir, source: MemoryCluster, target: MemoryCluster) -> Self {
         let named = |name: &str, cluster: &MemoryCluster| (ClusterName::new(name).unwrap(), cluster.clone());
         let clusters = [named("source", &source), named("target", &target), named("alias", &source)];
         let clients = Arc::new(MemoryClients::new(clusters));
         let (sender, readiness) = watch::channel(Some("starting".to_owned()));
-        let (config, shutdown) = (config(node, addresses, &dir), CancellationToken::new());
+        let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
         let address = config.listen.clone();
         let task = tokio::spawn(async move { run(config, clients, &sender, stop).await });
@@ -160,7 +173,8 @@ impl Served {
         let (up, down) = self.attach().await.unwrap();
         let session = SessionId::generate();
         let worker = WorkerId::new(id).unwrap();
-        let hello = Hello { protocol: PROTOCOL, worker, session, address: "here:1".into(), software: "1.2".into() };
+        let (address, software, weight) = ("here:1".into(), "1.2".into(), Weight::try_from(3).unwrap());
+        let hello = Hello { protocol: PROTOCOL, worker, session, address, software, weight };
         let worker = Worker { session, up, down };
         worker.say(Up::Hello(hello)).await;
         worker.say(Up::Inventory(Inventory::default())).await;
@@ -206,7 +220,12 @@ impl Worker {
             epoch: grant.epoch,
             phase: phase.clone(),
         });
-        self.say(Up::Inventory(Inventory { applied: snapshot.version, running: running.collect() })).await;
+        self.say(Up::Inventory(Inventory {
+            applied: snapshot.version,
+            running: running.collect(),
+            ..Inventory::default()
+        }))
+        .await;
     }
 
     pub async fn report(&self, progress: Progress) {

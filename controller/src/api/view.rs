@@ -1,11 +1,10 @@
-//! What a leader knows, as rows for people and for metrics: the table beside what workers report. Pure: values in,
-//! values out.
+//! What a leader knows, as rows for people and for metrics: the table beside what workers report.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::assignment::{Phase, Progress, Running};
-use common::ids::{Epoch, RouteName, RoutePartition, SessionId, TopicName};
+use common::assignment::{Phase, Progress};
+use common::ids::{RouteName, RoutePartition, SessionId, TopicName};
 use common::reason::Reason;
 
 use crate::leader::{LeaderHandle, Liveness};
@@ -53,10 +52,9 @@ impl Condition {
     }
 }
 
-/// What workers report, taken at one moment.
+/// What workers report.
 pub struct Observed {
-    progress: BTreeMap<RoutePartition, Progress>,
-    phases: BTreeMap<RoutePartition, (SessionId, Running)>,
+    handle: LeaderHandle,
     /// Who is connected.
     pub liveness: BTreeMap<SessionId, Liveness>,
     /// How long a live worker is silent at most.
@@ -76,7 +74,7 @@ pub struct Row<'a> {
     /// Why it is not being copied, if it is not.
     pub reason: Option<Reason>,
     /// How far its owner is.
-    pub progress: Option<&'a Progress>,
+    pub progress: Option<Progress>,
 }
 
 /// Lag and size of a topic or of a route.
@@ -89,10 +87,10 @@ pub struct Sum {
 }
 
 impl Observed {
-    /// What the leader heard until now.
+    /// What the leader hears.
     pub fn of(handle: &LeaderHandle) -> Self {
-        let (progress, phases, liveness) = (handle.progress(), handle.phases(), handle.liveness());
-        Self { progress, phases, liveness, missing_after: handle.config().missing_after() }
+        let (liveness, missing_after) = (handle.liveness(), handle.config().missing_after());
+        Self { handle: handle.clone(), liveness, missing_after }
     }
 
     /// The rows of the table, by route, topic and partition.
@@ -111,23 +109,38 @@ impl Observed {
         state.slots_of(route, name).map(move |(id, slot)| self.row(state, topic, id, slot))
     }
 
-    /// The sums of all topics.
-    pub fn sums(&self, state: &State) -> BTreeMap<(RouteName, TopicName), Sum> {
+    /// What a row's partition brings, in bytes a second; known a while after its owner first reported it.
+    pub fn rate(&self, row: &Row<'_>) -> Option<u64> {
+        row.progress.as_ref().and_then(|_| self.handle.rate(row.id))
+    }
+
+    /// What each session copies, in bytes a second.
+    pub fn rates_of_sessions(&self, state: &State) -> BTreeMap<SessionId, u64> {
+        let (all, mut rates) = (self.handle.rates(), BTreeMap::new());
+        for (id, slot) in state.slots() {
+            let Some((session, _)) = slot.life.owner() else { continue };
+            *rates.entry(session).or_default() += all.get(id).copied().unwrap_or_default();
+        }
+        rates
+    }
+
+    /// The sums of all topics; `see` is shown each row on the way.
+    pub fn sums(&self, state: &State, mut see: impl FnMut(Row<'_>)) -> BTreeMap<(RouteName, TopicName), Sum> {
         let sum = |(key, topic): (&(RouteName, TopicName), &Topic)| {
             let mut sum = Sum::default();
-            self.rows_of(state, &key.0, &key.1, topic).for_each(|row| sum.add(1, row.lag()));
+            for row in self.rows_of(state, &key.0, &key.1, topic) {
+                sum.add(1, row.lag());
+                see(row);
+            }
             (key.clone(), sum)
         };
         state.topics().iter().map(sum).collect()
     }
 
     fn row<'a>(&'a self, state: &State, topic: &'a Topic, id: &'a RoutePartition, slot: &'a Slot) -> Row<'a> {
-        let phase =
-            self.phases.get(id).filter(|(session, running)| slot.life.owner() == Some((*session, running.epoch)));
-        let wish = state.wish_in(topic, id);
-        let (condition, reason) = condition(slot.life, wish, phase.map(|(_, running)| &running.phase));
-        let epoch: Option<Epoch> = slot.life.owner().map(|(_, epoch)| epoch);
-        let progress = self.progress.get(id).filter(|progress| Some(progress.epoch) == epoch);
+        let (phase, progress) = slot.life.owner().map(|owner| self.handle.reported(owner, id)).unwrap_or_default();
+        let (condition, reason) = condition(slot.life, state.wish_in(topic, id), phase.as_ref());
+        let reason = reason.or_else(|| passing(state, slot));
         Row { id, slot, topic, condition, reason, progress }
     }
 }
@@ -135,7 +148,7 @@ impl Observed {
 impl Row<'_> {
     /// Source records not yet at the target, if its owner told.
     pub fn lag(&self) -> Option<u64> {
-        self.progress.and_then(Progress::lag)
+        self.progress.as_ref().and_then(Progress::lag)
     }
 }
 
@@ -166,11 +179,25 @@ fn condition(life: Life, wish: Wish, phase: Option<&Phase>) -> (Condition, Optio
     }
 }
 
+/// Why a partition that is to run is not copied for a moment, or while there is nobody to do it.
+fn passing(state: &State, slot: &Slot) -> Option<Reason> {
+    let text = match (slot.life, &slot.destination) {
+        (Life::Assigned { .. } | Life::Fencing { .. }, _) => return None,
+        (_, Some(sent)) => format!("it goes to another worker; {}", sent.why),
+        (Life::Unassigned(_), None) if state.sessions().keys().all(|session| state.is_draining(*session)) => {
+            "no worker takes work".to_owned()
+        }
+        (Life::Unassigned(_), None) => "it goes to a worker now".to_owned(),
+        (Life::Releasing { .. }, None) => "its worker finishes what is in flight and gives it back".to_owned(),
+    };
+    Some(Reason::Waiting { text })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::state::Vacancy;
-    use common::ids::Revision;
+    use common::ids::{Epoch, Revision};
 
     #[test]
     fn what_stands_still_waits_if_it_heals_and_has_failed_if_not() {

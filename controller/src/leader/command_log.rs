@@ -23,6 +23,11 @@ pub trait CommandLog: Send + Sync + 'static {
 
     /// The revision of the table; changes with it.
     fn revisions(&self) -> watch::Receiver<Revision>;
+
+    /// Where the controllers that keep the log are reached now; none where it is one process's.
+    fn controllers(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Why a command has no outcome.

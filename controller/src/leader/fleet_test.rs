@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLockReadGuard};
 use std::time::Duration;
 
-use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Running, Snapshot, Up};
+use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Progress, Running, Snapshot, Up};
 use common::config::{ClientProperties, ClusterConfig, Delivery, RouteSettings, TopicFilter};
 use common::identity::{Identity, Owner, StoredBy, StoredOffset};
 use common::ids::{
@@ -12,12 +12,13 @@ use common::ids::{
     WorkerId,
 };
 use common::offsets::{NextOffset, Position, StartPosition};
+use common::weight::Weight;
 use futures_util::future::BoxFuture;
 use kafka::memory::{MemoryClients, MemoryCluster};
 use kafka::offsets::GroupOffset;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::command_log::{CommandLog, LocalLog, ProposeError};
 use super::net::{Dialer, in_process};
@@ -32,8 +33,12 @@ pub struct Fleet {
     pub target: MemoryCluster,
     pub handle: LeaderHandle,
     pub dialer: Dialer,
+    /// What partitions bring, in bytes a second, whoever has them. Workers report of these alone.
+    pub rates: Rates,
     pub _leader: Leader,
 }
+
+pub type Rates = Arc<Mutex<BTreeMap<RoutePartition, u64>>>;
 
 /// A worker that applies each snapshot at once, until it is dropped.
 pub struct Worker {
@@ -41,6 +46,12 @@ pub struct Worker {
     pub snapshot: Arc<Mutex<Option<Arc<Snapshot>>>>,
     pub refused: Arc<Mutex<Option<String>>>,
     task: JoinHandle<()>,
+}
+
+/// How a worker presents itself.
+pub fn hello(worker: &str, session: SessionId) -> Hello {
+    let (worker, weight) = (WorkerId::new(worker).unwrap(), Weight::default());
+    Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into(), weight }
 }
 
 pub fn route() -> RouteName {
@@ -116,20 +127,35 @@ pub async fn lead(clusters: (MemoryCluster, MemoryCluster), settings: RouteSetti
 /// The same over a log that is kept, or whose speed the test sets.
 pub async fn lead_over(
     log: Arc<dyn CommandLog>,
+    clusters: (MemoryCluster, MemoryCluster),
+    settings: RouteSettings,
+) -> Fleet {
+    lead_as(LeaderConfig::default(), log, clusters, settings).await
+}
+
+/// The same, as a mirror's leader: another mirror may run under its group.
+pub async fn lead_mirror(clusters: (MemoryCluster, MemoryCluster), settings: RouteSettings) -> Fleet {
+    let config = LeaderConfig { may_have_rival: true, ..LeaderConfig::default() };
+    lead_as(config, SlowLog::new(), clusters, settings).await
+}
+
+async fn lead_as(
+    config: LeaderConfig,
+    log: Arc<dyn CommandLog>,
     (source, target): (MemoryCluster, MemoryCluster),
     settings: RouteSettings,
 ) -> Fleet {
     let named = |name: &str| ClusterName::new(name).unwrap();
     let clients = MemoryClients::new([(named("source"), source.clone()), (named("target"), target.clone())]);
     let (dialer, net) = in_process();
-    let leader = Leader::start(log, Box::new(net), Arc::new(clients), LeaderConfig::default()).await.unwrap();
+    let leader = Leader::start(log, Box::new(net), Arc::new(clients), config).await.unwrap();
     let handle = leader.handle();
     for name in ["source", "target"] {
         let cluster = ClusterConfig { name: named(name), properties: ClientProperties::default() };
         handle.propose("test", Command::AddCluster(cluster)).await.unwrap();
     }
     handle.propose("test", Command::AddRoute { route: route(), settings }).await.unwrap();
-    Fleet { source, target, handle, dialer, _leader: leader }
+    Fleet { source, target, handle, dialer, rates: Rates::default(), _leader: leader }
 }
 
 /// An offset as an earlier owner left it.
@@ -148,20 +174,16 @@ pub fn stored(source: TopicId, target: TopicId, epoch: u64) -> GroupOffset {
 
 impl Fleet {
     pub async fn worker(&self, number: u128) -> Worker {
+        self.worker_as(number, 0, Weight::ONE).await
+    }
+
+    /// The same worker, started so many times before, with a weight.
+    pub async fn worker_as(&self, number: u128, starts: u128, weight: Weight) -> Worker {
         let link = self.dialer.dial().await.unwrap();
-        let session = SessionId::from_number(100 + number);
-        let worker = WorkerId::new(format!("w{number}")).unwrap();
-        link.send(Up::Hello(Hello {
-            protocol: PROTOCOL,
-            worker,
-            session,
-            address: "here".into(),
-            software: "0".into(),
-        }))
-        .await
-        .unwrap();
+        let session = SessionId::from_number(100 * (starts + 1) + number);
+        link.send(Up::Hello(Hello { weight, ..hello(&format!("w{number}"), session) })).await.unwrap();
         let (snapshot, refused) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
-        let task = tokio::spawn(work(link, snapshot.clone(), refused.clone()));
+        let task = tokio::spawn(work(link, snapshot.clone(), refused.clone(), self.rates.clone()));
         Worker { session, snapshot, refused, task }
     }
 
@@ -227,8 +249,9 @@ async fn work(
     mut link: common::net::LeaderLink,
     latest: Arc<Mutex<Option<Arc<Snapshot>>>>,
     refused: Arc<Mutex<Option<String>>>,
+    rates: Rates,
 ) {
-    let mut inventory = Inventory::default();
+    let (mut inventory, mut granted) = (Inventory::default(), BTreeMap::new());
     loop {
         if link.send(Up::Inventory(inventory.clone())).await.is_err() {
             return;
@@ -236,8 +259,14 @@ async fn work(
         let message = loop {
             match timeout(Duration::from_secs(1), link.receive()).await {
                 Ok(message) => break message,
-                Err(_) if link.send(Up::Heartbeat(Heartbeat::default())).await.is_err() => return,
-                Err(_) => {}
+                Err(_) => {
+                    let progress = copied(&inventory, &rates.lock().unwrap(), &mut granted);
+                    for up in [Up::Heartbeat(Heartbeat::default()), Up::Progress(progress)] {
+                        if link.send(up).await.is_err() {
+                            return;
+                        }
+                    }
+                }
             }
         };
         match message {
@@ -247,8 +276,11 @@ async fn work(
                     epoch: grant.epoch,
                     phase: Phase::Copying,
                 };
-                inventory =
-                    Inventory { applied: snapshot.version, running: snapshot.grants.iter().map(running).collect() };
+                inventory = Inventory {
+                    applied: snapshot.version,
+                    running: snapshot.grants.iter().map(running).collect(),
+                    ..Inventory::default()
+                };
                 *latest.lock().unwrap() = Some(snapshot);
             }
             Ok(Down::Renewed(_)) => {}
@@ -256,4 +288,28 @@ async fn work(
             Err(_) => return,
         }
     }
+}
+
+/// How far each is by now, of those that bring something.
+fn copied(
+    inventory: &Inventory,
+    rates: &BTreeMap<RoutePartition, u64>,
+    granted: &mut BTreeMap<(RoutePartition, Epoch), Instant>,
+) -> Vec<Progress> {
+    let progress = |Running { partition, epoch, .. }: &Running| {
+        let begun = granted.entry((partition.clone(), *epoch)).or_insert_with(Instant::now);
+        let bytes = rates.get(partition)? * begun.elapsed().as_secs();
+        Some(Progress {
+            partition: partition.clone(),
+            epoch: *epoch,
+            next_offset: Some(NextOffset(0)),
+            stored_offset: None,
+            source_end: None,
+            source_high_watermark: None,
+            lag_time: Duration::ZERO,
+            records: bytes / 100,
+            bytes,
+        })
+    };
+    inventory.running.iter().filter_map(progress).collect()
 }

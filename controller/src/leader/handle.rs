@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::RwLockReadGuard;
+use std::time::Duration;
 
-use common::assignment::{Progress, Running};
-use common::ids::{Revision, RouteName, RoutePartition, SessionId};
+use common::assignment::{Phase, Progress, RELEASE_TIMEOUT};
+use common::ids::{Epoch, Revision, RouteName, RoutePartition, SessionId, WorkerId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::command_log::ProposeError;
 use super::context::{Context, LeaderConfig, envelope};
 use super::sessions::board::Liveness;
+use super::table_work::TableWork;
 use crate::state::{Command, Outcome, RequestId, State};
 
 /// A leader, seen from the same process. Cheap to clone; outlives the leader harmlessly.
@@ -44,6 +46,11 @@ impl LeaderHandle {
         self.context.board.liveness(Instant::now())
     }
 
+    /// Rounds over the whole table.
+    pub(crate) fn table_work(&self) -> TableWork {
+        self.context.table_work()
+    }
+
     /// How the leader times its work.
     pub fn config(&self) -> LeaderConfig {
         self.context.config
@@ -54,14 +61,19 @@ impl LeaderHandle {
         self.context.log.read()
     }
 
-    /// How far each partition is, as last reported.
-    pub fn progress(&self) -> BTreeMap<RoutePartition, Progress> {
-        self.context.board.progress()
+    /// In which phase a partition is and how far, as its owner last reported of what it was granted.
+    pub fn reported(&self, owner: (SessionId, Epoch), partition: &RoutePartition) -> (Option<Phase>, Option<Progress>) {
+        self.context.board.reported(owner, partition)
     }
 
-    /// What runs and in which phase, as last reported, with the session that runs it.
-    pub fn phases(&self) -> BTreeMap<RoutePartition, (SessionId, Running)> {
-        self.context.board.running()
+    /// What a partition brings, in bytes a second; known a while after it was first reported.
+    pub fn rate(&self, partition: &RoutePartition) -> Option<u64> {
+        self.context.meters.of(partition).map(|meter| meter.rate)
+    }
+
+    /// What each partition brings, in bytes a second.
+    pub fn rates(&self) -> BTreeMap<RoutePartition, u64> {
+        self.context.meters.rates()
     }
 
     /// Whether the first complete look at the source of every route is in the table: each topic found then has its
@@ -75,10 +87,25 @@ impl LeaderHandle {
         self.wait_until(|state| state.routes().values().all(|route| route.surveyed)).await;
     }
 
+    /// The partitions that were to be given back longer than a release takes ago, and how long.
+    pub fn overdue_releases(&self) -> BTreeMap<RoutePartition, Duration> {
+        self.context.releases.overdue(Instant::now(), RELEASE_TIMEOUT)
+    }
+
+    /// The workers that start anew again and again.
+    pub fn flapping(&self) -> Vec<WorkerId> {
+        self.context.quick_returns.flapping(Instant::now())
+    }
+
     /// What fails at a route's clusters, for the routes where something does: the look at its topics, or, of a removed
     /// route, the deletion of its offsets. What was known goes on.
     pub fn troubles(&self) -> BTreeMap<RouteName, kafka::error::Error> {
         self.context.troubles.all()
+    }
+
+    /// Why partitions of a route that lost their owner can't be claimed, for the routes where they can't.
+    pub fn claim_troubles(&self) -> BTreeMap<RouteName, kafka::error::Error> {
+        self.context.claim_troubles.all()
     }
 
     /// Takes everything back from a session and waits until nothing more can be written by it, or it is gone. Bound

@@ -3,10 +3,11 @@ use std::time::Duration;
 use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Running, Snapshot, Up};
 use common::ids::{Epoch, SessionId, WorkerId};
 use common::net::LeaderLink;
+use common::weight::Weight;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::LeaderConfig;
-use super::fleet_test::{Fleet, SlowLog, clusters, id, lead, lead_over, route, settings, topic};
+use super::fleet_test::{Fleet, SlowLog, clusters, hello, id, lead, lead_over, route, settings, topic};
 use crate::state::{Cause, Command, Effect, EventKind, Life, Move, Rejection, State, Step};
 
 /// The next snapshot, past renewals.
@@ -107,9 +108,8 @@ async fn a_worker_that_drains_is_heard_while_the_log_is_slow() {
     let log = SlowLog::new();
     let fleet = lead_over(log.clone(), clusters(&[]), settings()).await;
     let mut link = fleet.dialer.dial().await.unwrap();
-    let (worker, session) = (WorkerId::new("w").unwrap(), SessionId::from_number(5));
-    let hello = Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into() };
-    link.send(Up::Hello(hello)).await.unwrap();
+    let session = SessionId::from_number(5);
+    link.send(Up::Hello(hello("w", session))).await.unwrap();
     next_snapshot(&mut link).await;
     *log.takes.lock().unwrap() = Duration::from_secs(4);
     let drained = Instant::now();
@@ -125,13 +125,7 @@ async fn a_second_process_with_the_same_worker_id_is_refused_and_a_restarted_one
     let fleet = lead(clusters(&[("a", 2)]), settings()).await;
     let worker = fleet.worker(0).await;
     fleet.until_all_assigned(2).await;
-    let hello = |session| Hello {
-        protocol: PROTOCOL,
-        worker: WorkerId::new("w0").unwrap(),
-        session: SessionId::from_number(session),
-        address: "there".into(),
-        software: "0".into(),
-    };
+    let hello = |session| hello("w0", SessionId::from_number(session));
     let mut other = fleet.dialer.dial().await.unwrap();
     other.send(Up::Hello(hello(500))).await.unwrap();
     assert!(next_refusal(&mut other).await.contains("worker id w0 is in use by here"));
@@ -147,6 +141,34 @@ async fn a_second_process_with_the_same_worker_id_is_refused_and_a_restarted_one
     let before = Instant::now();
     fleet.until(owned).await;
     assert!(before.elapsed() < Duration::from_millis(200), "at once, not after the grace");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_starts_anew_again_and_again_is_a_death_and_a_join_and_said_to_be_so_once() {
+    let fleet = lead(clusters(&[("a", 4)]), settings()).await;
+    let (staying, flapping) = (fleet.worker(0).await, fleet.worker(1).await);
+    fleet.until(|state| state.sessions().len() == 2).await;
+    fleet.until_all_assigned(4).await;
+    flapping.stop();
+    let hello = |session| Hello { address: "there".into(), ..hello("w1", SessionId::from_number(session)) };
+    for start in 0..3 {
+        let link = fleet.dialer.dial().await.unwrap();
+        link.send(Up::Hello(hello(500 + start))).await.unwrap();
+        fleet.until(move |state| state.sessions().contains_key(&SessionId::from_number(500 + start))).await;
+    }
+    for _ in 0..2 {
+        let mut link = fleet.dialer.dial().await.unwrap();
+        link.send(Up::Hello(hello(600))).await.unwrap();
+        assert!(next_refusal(&mut link).await.contains("too often within a minute"));
+    }
+    fleet.until(|state| !state.sessions().contains_key(&SessionId::from_number(502))).await;
+    assert_eq!(fleet.owned_by(&staying), 4);
+    assert_eq!(fleet.handle.flapping(), [WorkerId::new("w1").unwrap()]);
+    let told = fleet.event_texts(EventKind::Session);
+    assert_eq!(told.iter().filter(|text| text.contains("more than 3 times")).count(), 1, "{told:?}");
+    let link = fleet.dialer.dial().await.unwrap();
+    link.send(Up::Hello(hello(600))).await.unwrap();
+    fleet.until(|state| state.sessions().contains_key(&SessionId::from_number(600))).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,21 +189,19 @@ async fn an_old_inventory_releases_nothing() {
     let fleet = lead(clusters(&[("a", 1)]), settings()).await;
     let mut link = fleet.dialer.dial().await.unwrap();
     let session = SessionId::from_number(7);
-    let worker = WorkerId::new("w").unwrap();
-    let hello = Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into() };
-    link.send(Up::Hello(hello)).await.unwrap();
+    link.send(Up::Hello(hello("w", session))).await.unwrap();
     fleet.until_all_assigned(1).await;
     let granted = next_snapshot(&mut link).await;
     let pause = Command::PauseTopic { route: route(), topic: topic("a"), partition: None, reason: "test".into() };
     fleet.handle.propose("test", pause).await.unwrap();
     fleet.until(|state| matches!(state.slots()[&id("a", 0)].life, Life::Releasing { .. })).await;
     // Written before the release was applied: that it lists nothing says nothing.
-    link.send(Up::Inventory(Inventory { applied: granted.version, running: vec![] })).await.unwrap();
+    link.send(Up::Inventory(Inventory { applied: granted.version, ..Inventory::default() })).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     assert!(matches!(fleet.handle.state().slots()[&id("a", 0)].life, Life::Releasing { .. }));
     let released = next_snapshot(&mut link).await;
     assert_eq!(released.grants, vec![]);
-    link.send(Up::Inventory(Inventory { applied: released.version, running: vec![] })).await.unwrap();
+    link.send(Up::Inventory(Inventory { applied: released.version, ..Inventory::default() })).await.unwrap();
     fleet.until(|state| matches!(state.slots()[&id("a", 0)].life, Life::Unassigned(_))).await;
 }
 
@@ -240,7 +260,7 @@ async fn a_release_that_no_snapshot_showed_is_confirmed_all_the_same() {
     fleet.handle.propose("test", pause).await.unwrap();
     fleet.until(|state| matches!(state.slots()[&id("a", 0)].life, Life::Unassigned(_))).await;
     // All in one go, before anybody is told of the grant.
-    let step = |planned_on, step| Move { partition: id("a", 0), planned_on, step, cause: Cause::Balance };
+    let step = |planned_on, step| Move { partition: id("a", 0), planned_on, step, cause: Cause::Drain };
     let assign = step(Epoch(1), Step::Assign { to: worker.session });
     let release = step(Epoch(2), Step::Release { from: worker.session });
     for command in [
@@ -257,9 +277,8 @@ async fn a_release_that_no_snapshot_showed_is_confirmed_all_the_same() {
 async fn a_worker_that_says_that_it_leaves_and_runs_nothing_is_not_waited_for() {
     let fleet = lead(clusters(&[("a", 1)]), settings()).await;
     let mut link = fleet.dialer.dial().await.unwrap();
-    let (worker, session) = (WorkerId::new("w").unwrap(), SessionId::from_number(5));
-    let hello = Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into() };
-    link.send(Up::Hello(hello)).await.unwrap();
+    let session = SessionId::from_number(5);
+    link.send(Up::Hello(hello("w", session))).await.unwrap();
     let applied = loop {
         let snapshot = next_snapshot(&mut link).await;
         if !snapshot.grants.is_empty() {
@@ -267,11 +286,11 @@ async fn a_worker_that_says_that_it_leaves_and_runs_nothing_is_not_waited_for() 
         }
     };
     let running = Running { partition: id("a", 0), epoch: Epoch(1), phase: Phase::Copying };
-    link.send(Up::Inventory(Inventory { applied, running: vec![running] })).await.unwrap();
+    link.send(Up::Inventory(Inventory { applied, running: vec![running], ..Inventory::default() })).await.unwrap();
     link.send(Up::Draining).await.unwrap();
     fleet.until(|state| matches!(state.slots()[&id("a", 0)].life, Life::Releasing { .. })).await;
     // It drains and takes no snapshots: the release is never confirmed by its revision.
-    link.send(Up::Inventory(Inventory { applied, running: vec![] })).await.unwrap();
+    link.send(Up::Inventory(Inventory { applied, ..Inventory::default() })).await.unwrap();
     let left = Instant::now();
     drop(link);
     fleet.until(move |state| !state.sessions().contains_key(&session)).await;
@@ -283,11 +302,11 @@ async fn a_worker_that_says_that_it_leaves_and_runs_nothing_is_not_waited_for() 
 async fn a_worker_of_another_protocol_version_is_told_so() {
     let fleet = lead(clusters(&[]), settings()).await;
     let mut link = fleet.dialer.dial().await.unwrap();
-    let (worker, session) = (WorkerId::new("w").unwrap(), SessionId::from_number(5));
-    let hello = Hello { protocol: PROTOCOL + 1, worker, session, address: "here".into(), software: "9".into() };
+    let hello = Hello { protocol: PROTOCOL + 1, ..hello("w", SessionId::from_number(5)) };
     link.send(Up::Hello(hello)).await.unwrap();
     let text = next_refusal(&mut link).await;
-    assert!(text.contains("speaks protocol 2, this controller 1"), "{text}");
+    let both = format!("speaks protocol {}, this controller {PROTOCOL}", PROTOCOL + 1);
+    assert!(text.contains(&both), "{text}");
     assert_eq!(fleet.handle.state().sessions().len(), 0);
 }
 
@@ -295,9 +314,8 @@ async fn a_worker_of_another_protocol_version_is_told_so() {
 async fn heartbeats_are_answered_with_their_number() {
     let fleet = lead(clusters(&[]), settings()).await;
     let mut link = fleet.dialer.dial().await.unwrap();
-    let (worker, session) = (WorkerId::new("w").unwrap(), SessionId::from_number(5));
-    let hello = Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into() };
-    link.send(Up::Hello(hello)).await.unwrap();
+    let session = SessionId::from_number(5);
+    link.send(Up::Hello(hello("w", session))).await.unwrap();
     link.send(Up::Heartbeat(Heartbeat { number: 3, rss_bytes: 77 })).await.unwrap();
     let renewal = loop {
         if let Down::Renewed(renewal) = link.receive().await.unwrap()
@@ -324,6 +342,7 @@ async fn what_stands_in_the_table_and_not_on_the_board_gets_a_lease_and_the_othe
         worker: WorkerId::new("unseen").unwrap(),
         address: "nowhere".into(),
         software: "0".into(),
+        weight: Weight::default(),
         replaces: None,
     };
     fleet.handle.propose("test", register).await.unwrap();

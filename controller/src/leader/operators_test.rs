@@ -5,6 +5,7 @@ use common::blocking::Blocking;
 use common::config::{ClientProperties, ClusterConfig, RouteSettings};
 use common::ids::{ClusterName, Epoch, FleetId, Partition, RouteName, TopicId, WorkerId};
 use common::reason::{Reason, Side};
+use common::weight::Weight;
 use kafka::admin::{ClusterAdmin, GroupMember};
 use kafka::error::{Error, ErrorKind};
 use kafka::memory::{MemoryClients, MemoryCluster};
@@ -45,6 +46,38 @@ async fn a_partition_goes_where_an_operator_moves_it_and_no_other_moves() {
     let revision = fleet.handle.state().revision();
     sleep(Duration::from_secs(60)).await;
     assert_eq!(fleet.handle.state().revision(), revision, "nothing moves it back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pinned_partition_goes_to_its_worker_leaves_it_with_its_death_and_comes_back() {
+    let fleet = lead(clusters(&[("a", 4)]), settings()).await;
+    let workers = [fleet.worker(0).await, fleet.worker(1).await];
+    fleet.until(|state| state.sessions().len() == 2).await;
+    fleet.until_all_assigned(4).await;
+    let before = fleet.owners();
+    let home = usize::from(before[&id("a", 0)].0 == workers[0].session);
+    let pinned = worker(home as u32);
+    propose(&fleet, Command::PinPartition { partition: id("a", 0), to: pinned.clone() }).await;
+    fleet.until(|state| matches!(state.slots()[&id("a", 0)].life, Life::Releasing { .. })).await;
+    fleet.until_all_assigned(4).await;
+    let after = fleet.owners();
+    assert_eq!(after[&id("a", 0)].0, workers[home].session);
+    assert!(before.iter().filter(|(moved, _)| **moved != id("a", 0)).all(|(other, owner)| after[other] == *owner));
+    let why = format!("{} to worker {pinned}", Cause::Pinned);
+    let pinned_moves = || fleet.event_texts(EventKind::Move).iter().filter(|text| text.contains(&why)).count();
+    assert_eq!(pinned_moves(), 2, "a release and a grant");
+
+    let lost = workers[home].session;
+    workers[home].stop();
+    fleet.until(move |state| !state.sessions().contains_key(&lost)).await;
+    fleet.until_all_assigned(4).await;
+    assert_eq!(fleet.owners()[&id("a", 0)].0, workers[1 - home].session, "being copied comes first");
+
+    let back = fleet.worker_as(home as u128, 9, Weight::ONE).await;
+    let owner = back.session;
+    fleet.until(move |state| state.slots()[&id("a", 0)].life.owner().is_some_and(|(now, _)| now == owner)).await;
+    fleet.until_all_assigned(4).await;
+    assert_eq!((pinned_moves(), fleet.owned_by(&back)), (4, 2), "with its share");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,33 +1,35 @@
 //! Brings the table to what the plan wants: finds what was released, plans, proposes the moves.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::assignment::{Phase, Running};
-use common::ids::{Epoch, RoutePartition, SessionId};
-use common::reason::Reason;
-use tokio::time::{sleep, timeout};
+use common::ids::{Revision, SessionId};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::changes::Changes;
 use super::command_log::ProposeError;
 use super::context::Context;
 use super::entries::entries;
+use super::releases::Releasing;
+use super::sessions::board::Superseded;
+use super::table_work::TableWork;
 use super::tasks::End;
-use crate::metrics::{MOVES_TOTAL, PLAN_SECONDS};
+use crate::metrics::{MOVES_TOTAL, PLAN_SECONDS, UNCLEAN_RELEASES_TOTAL};
 use crate::planner::{Plan, PlanInput, plan};
 use crate::state::command::Release;
-use crate::state::{Cause, Command, Effect, Life, Move, Outcome, State};
+use crate::state::{Cause, Command, Effect, Life, Move, Outcome, Slot, State};
 
 /// How soon a round follows one of which a proposal has no known outcome.
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
 /// Reconciles whenever the table or an inventory changed; changes that come together are dealt with together.
 pub(crate) async fn run(context: Context) -> Option<End> {
-    let mut changes = Changes::of(&context);
+    let (mut changes, mut work) = (Changes::of(&context), context.table_work());
     loop {
+        work.rested().await;
         changes.mark_seen();
-        let patience = match reconcile(&context).await {
+        let patience = match reconcile(&context, &mut work).await {
             Ok(true) => Duration::MAX,
             Ok(false) => AFTER_FAILURE,
             Err(end) => return Some(end),
@@ -40,16 +42,15 @@ pub(crate) async fn run(context: Context) -> Option<End> {
 }
 
 /// One round. With nothing to do it proposes nothing. Returns whether each proposal has an outcome.
-async fn reconcile(context: &Context) -> Result<bool, End> {
-    let (released, superseded) = {
-        let state = context.log.read();
-        context.board.retain_progress(|partition| state.slots().contains_key(partition));
-        (released(&state, context), superseded(&state, context))
-    };
+async fn reconcile(context: &Context, work: &mut TableWork) -> Result<bool, End> {
+    let of = context.clone();
+    let Seen { released, superseded } = work.run(move || look(&of)).await;
     let mut all_stand = true;
     for entry in entries(released, |_| 1) {
+        let unclean = entry.iter().filter(|release| !release.clean).count() as u64;
         let outcome = context.propose_or_log(Command::Released(entry)).await?;
         warn_of_refused(outcome.as_ref());
+        metrics::counter!(UNCLEAN_RELEASES_TOTAL).increment(if outcome.is_some() { unclean } else { 0 });
         all_stand &= outcome.is_some();
     }
     for command in superseded {
@@ -60,73 +61,97 @@ async fn reconcile(context: &Context) -> Result<bool, End> {
             Err(ProposeError::NotLeader) => return Err(End::NotLeader),
         }
     }
-    let (plan, owed, budget) = {
-        let state = context.log.read();
-        let mut input = PlanInput::of(&state, &BTreeSet::new(), 0);
-        let owed = if state.hold().is_none() {
-            owed(&state, &input)
-        } else {
-            // Who is missing may be back any moment: nothing is balanced around it.
-            input.miss(&context.missing());
-            Vec::new()
-        };
-        input.budget = budget(owed.len(), &input);
-        (timed_plan(&input), owed, input.budget)
-    };
+    let of = context.clone();
+    let (plan, settled) = work.run(move || replan(&of)).await;
     for step in &plan.moves {
         let partition = &step.partition;
         info!(route = %partition.route, topic = %partition.topic, partition = %partition.partition, "{step}");
     }
-    let spent = plan.moves.iter().filter(|step| step.cause == Cause::Balance).count();
-    let is_given = spent == budget || !plan.is_uneven;
     for moves in entries(plan.moves, |_| 1) {
         let outcome = context.propose_or_log(Command::Moves(moves.clone())).await?;
         warn_of_refused(outcome.as_ref());
         count_moves(&moves, outcome.as_ref());
         all_stand &= outcome.is_some();
     }
-    if is_given && all_stand && !owed.is_empty() {
-        all_stand &= context.propose_or_log(Command::SettleSessions(owed)).await?.is_some();
+    if let Some(settled) = settled {
+        all_stand &= context.propose_or_log(settled).await?.is_some();
     }
     Ok(all_stand)
 }
 
-/// The sessions that take work and were not given their even share yet.
-fn owed(state: &State, input: &PlanInput) -> Vec<SessionId> {
-    input.working().filter(|session| state.sessions()[session].owed).collect()
+/// What the workers say that is not in the table yet.
+struct Seen {
+    released: Vec<Release>,
+    superseded: Vec<Command>,
 }
 
-/// How many partitions may move for nothing but balance: the even share of each session that it is owed to.
-fn budget(owed: usize, input: &PlanInput) -> usize {
-    owed * input.partitions.len().div_ceil(input.working().count().max(1))
+fn look(context: &Context) -> Seen {
+    let state = context.log.read();
+    let releasing = releasing(&state);
+    context.releases.note(&releasing, Instant::now());
+    Seen { released: released(&releasing, context), superseded: superseded(&state, context) }
 }
 
-/// The grants that could not be claimed since a greater epoch is stored: the table is an older one than the offsets. Who
-/// had claimed already was superseded by somebody else, and must not fight him.
-fn superseded(state: &State, context: &Context) -> Vec<Command> {
-    let stored = |(partition, (session, running)): (RoutePartition, (SessionId, Running))| {
-        let Phase::Held(Reason::Superseded { epoch: stored, .. }) = running.phase else { return None };
-        let life = state.slots().get(&partition)?.life;
-        let granted = running.epoch;
-        let is_granted =
-            matches!(life, Life::Assigned { session: owner, epoch } if (owner, epoch) == (session, granted));
-        (is_granted && stored > granted).then_some((partition, granted, stored))
+/// What is to be done now, and what has come to rest.
+fn replan(context: &Context) -> (Plan, Option<Command>) {
+    let (input, resting) = {
+        let state = context.log.read();
+        let mut input = PlanInput::now(&state);
+        if state.hold().is_some() {
+            input.miss(&context.missing());
+        }
+        let resting = Resting::of(&state);
+        (input, resting)
     };
-    let stored: Vec<_> = context.board.running().into_iter().filter_map(stored).collect();
-    if stored.is_empty() {
+    let plan = timed_plan(&input);
+    let settled = resting.and_then(|resting| resting.settled(&input, &plan));
+    (plan, settled)
+}
+
+/// What comes to rest once nothing is left to be moved.
+struct Resting {
+    owed: Vec<SessionId>,
+    run: Option<Revision>,
+}
+
+impl Resting {
+    /// `None` while moves are held.
+    fn of(state: &State) -> Option<Self> {
+        let owed = state.sessions().iter().filter(|(_, session)| session.owed > 0).map(|(id, _)| *id);
+        let run = state.balance().run().map(|run| run.since);
+        state.hold().is_none().then(|| Self { owed: owed.collect(), run })
+    }
+
+    /// Sessions that have their even share, and a rebalance that could move something now and finds nothing to move. What
+    /// can't move yet is still owed to a session, but not waited for by a rebalance.
+    fn settled(self, input: &PlanInput, plan: &Plan) -> Option<Command> {
+        if plan.moves.iter().any(|step| step.cause.is_choice()) {
+            return None;
+        }
+        let sessions = if plan.is_uneven { Vec::new() } else { self.owed };
+        let run = self.run.filter(|_| input.wave > 0);
+        (!sessions.is_empty() || run.is_some()).then_some(Command::Settle { sessions, run })
+    }
+}
+
+/// What raises the epochs of grants that could not be claimed, since the table is an older one than the offsets.
+fn superseded(state: &State, context: &Context) -> Vec<Command> {
+    if context.config.may_have_rival {
         return Vec::new();
     }
-    let progress = context.board.progress();
-    let is_unclaimed = |(partition, granted, _): &(RoutePartition, Epoch, Epoch)| {
-        progress.get(partition).is_some_and(|progress| progress.epoch == *granted && progress.next_offset.is_none())
+    let raise = |superseded: Superseded| {
+        let Superseded { session, partition, granted, stored } = superseded;
+        let life = state.slots().get(&partition)?.life;
+        let is_granted =
+            matches!(life, Life::Assigned { session: owner, epoch } if (owner, epoch) == (session, granted));
+        is_granted.then_some(Command::RaiseEpoch { partition, granted, stored })
     };
-    let raise = |(partition, granted, stored)| Command::RaiseEpoch { partition, granted, stored };
-    stored.into_iter().filter(is_unclaimed).map(raise).collect()
+    context.board.superseded().into_iter().filter_map(raise).collect()
 }
 
 /// Plans, and takes the time.
 pub(crate) fn timed_plan(input: &PlanInput) -> Plan {
-    let begin = Instant::now();
+    let begin = std::time::Instant::now();
     let plan = plan(input);
     metrics::histogram!(PLAN_SECONDS).record(begin.elapsed());
     plan
@@ -134,27 +159,37 @@ pub(crate) fn timed_plan(input: &PlanInput) -> Plan {
 
 /// Counts the moves of an entry that were made.
 pub(crate) fn count_moves(moves: &[Move], outcome: Option<&Outcome>) {
+    count_applied(moves.iter().map(|step| (step.cause, 1)), outcome);
+}
+
+/// Counts the items of a batch that were applied, by what made them necessary and how many steps each is.
+pub(crate) fn count_applied(items: impl Iterator<Item = (Cause, u64)>, outcome: Option<&Outcome>) {
     let Some(Outcome { effect: Effect::Batch { refused, .. }, .. }) = outcome else { return };
     let refused: BTreeSet<usize> = refused.iter().map(|refused| refused.index).collect();
-    for (_, step) in moves.iter().enumerate().filter(|(index, _)| !refused.contains(index)) {
-        metrics::counter!(MOVES_TOTAL, "reason" => step.cause.name()).increment(1);
+    for (_, (cause, steps)) in items.enumerate().filter(|(index, _)| !refused.contains(index)) {
+        metrics::counter!(MOVES_TOTAL, "reason" => cause.name()).increment(steps);
     }
+}
+
+/// What sessions were told to give back.
+fn releasing(state: &State) -> Vec<Releasing<'_>> {
+    let releasing = |(partition, slot): (_, &Slot)| match slot.life {
+        Life::Releasing { session, epoch, since } => Some(Releasing { partition, session, epoch, since }),
+        _ => None,
+    };
+    state.slots().iter().filter_map(releasing).collect()
 }
 
 /// *Released* is derived: the session applied the release or a later change, and no longer lists the partition.
-fn released(state: &State, context: &Context) -> Vec<Release> {
-    let mut releases = Vec::new();
-    for (partition, slot) in state.slots() {
-        if let Life::Releasing { session, epoch, since } = slot.life
-            && context.board.has_released(session, partition, since)
-        {
-            releases.push(Release { partition: partition.clone(), epoch });
-        }
-    }
-    releases
+fn released(releasing: &[Releasing<'_>], context: &Context) -> Vec<Release> {
+    let released = |&Releasing { partition, session, epoch, since }: &Releasing<'_>| {
+        let clean = context.board.released(session, (partition, epoch), since)?;
+        Some(Release { partition: partition.clone(), epoch, clean })
+    };
+    releasing.iter().filter_map(released).collect()
 }
 
-fn warn_of_refused(outcome: Option<&Outcome>) {
+pub(crate) fn warn_of_refused(outcome: Option<&Outcome>) {
     let Some(Outcome { revision, effect: Effect::Batch { refused, .. } }) = outcome else { return };
     for refused in refused {
         warn!(%revision, reason = %refused.rejection, "a stale step was refused; it is planned anew");

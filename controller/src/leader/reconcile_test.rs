@@ -1,13 +1,17 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLockReadGuard};
 
-use common::assignment::{Down, Hello, Inventory, PROTOCOL, Progress, Up};
-use common::ids::{FleetId, Revision, WorkerId};
+use common::assignment::{Down, Inventory, Phase, Progress, Running, Up};
+use common::ids::{Epoch, FleetId, WorkerId};
+use common::net::LeaderLink;
+use common::offsets::NextOffset;
+use common::reason::Reason;
+use common::weight::Weight;
 use tokio::sync::watch;
 
 use super::super::command_log::{BoxFuture, CommandLog, LocalLog, ProposeError};
 use super::super::context::envelope;
-use super::super::fleet_test::{clusters, id, lead, lead_over, settings};
+use super::super::fleet_test::{Fleet, clusters, hello, id, lead, lead_mirror, lead_over, settings};
 use super::*;
 use crate::state::Envelope;
 
@@ -60,8 +64,8 @@ async fn a_new_leader_gives_the_share_that_the_one_before_owed() {
     before.until_all_assigned(4).await;
     drop((first, before));
     let (worker, session) = (WorkerId::new("w1").unwrap(), SessionId::from_number(101));
-    let join =
-        Command::RegisterSession { session, worker, address: "here".into(), software: "0".into(), replaces: None };
+    let (address, software, weight) = ("here".into(), "0".into(), Weight::default());
+    let join = Command::RegisterSession { session, worker, address, software, weight, replaces: None };
     log.propose(envelope(None, "test", join)).await.unwrap();
     let after = lead_over(log, clusters, settings()).await;
     let (_first, second) = (after.worker(0).await, after.worker(1).await);
@@ -70,16 +74,17 @@ async fn a_new_leader_gives_the_share_that_the_one_before_owed() {
     assert_eq!(after.owned_by(&second), 2);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_grant_that_finds_a_greater_epoch_stored_is_granted_above_it_unless_it_was_claimed() {
-    let fleet = lead(clusters(&[("a", 1)]), settings()).await;
+/// One worker that was granted one partition under epoch 1, and can't claim it since epoch 9 is stored.
+async fn superseded(fleet: Fleet, next_offset: Option<NextOffset>) -> (Fleet, LeaderLink, SessionId) {
     let link = fleet.dialer.dial().await.unwrap();
-    let (worker, session) = (WorkerId::new("w").unwrap(), SessionId::from_number(5));
-    let (address, software) = ("here".into(), "0".into());
-    link.send(Up::Hello(Hello { protocol: PROTOCOL, worker, session, address, software })).await.unwrap();
+    let session = SessionId::from_number(5);
+    link.send(Up::Hello(hello("w", session))).await.unwrap();
     fleet.until(|state| state.slots().get(&id("a", 0)).is_some_and(|slot| slot.life.owner().is_some())).await;
     let epoch = Epoch(1);
-    let progress = |next_offset| Progress {
+    let phase = Phase::Held(Reason::Superseded { epoch: Epoch(9), session: None });
+    let running = vec![Running { partition: id("a", 0), epoch, phase }];
+    link.send(Up::Inventory(Inventory { running, ..Inventory::default() })).await.unwrap();
+    let progress = Progress {
         partition: id("a", 0),
         epoch,
         next_offset,
@@ -90,16 +95,16 @@ async fn a_grant_that_finds_a_greater_epoch_stored_is_granted_above_it_unless_it
         records: 0,
         bytes: 0,
     };
-    let phase = Phase::Held(Reason::Superseded { epoch: Epoch(9), session: None });
-    let running = vec![Running { partition: id("a", 0), epoch, phase }];
-    let held = Inventory { running, ..Inventory::default() };
-    for (next_offset, raised) in [(Some(common::offsets::NextOffset(3)), Epoch(1)), (None, Epoch(9))] {
-        link.send(Up::Progress(vec![progress(next_offset)])).await.unwrap();
-        link.send(Up::Inventory(held.clone())).await.unwrap();
-        sleep(Duration::from_millis(300)).await;
-        assert_eq!(fleet.handle.state().slots()[&id("a", 0)].epoch, raised, "{next_offset:?}");
-    }
-    let mut link = link;
+    link.send(Up::Progress(vec![progress])).await.unwrap();
+    sleep(Duration::from_millis(300)).await;
+    (fleet, link, session)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_finds_a_greater_epoch_stored_is_granted_above_it() {
+    let fleet = lead(clusters(&[("a", 1)]), settings()).await;
+    let (fleet, mut link, session) = superseded(fleet, None).await;
+    assert_eq!(fleet.handle.state().slots()[&id("a", 0)].epoch, Epoch(9));
     let applied = loop {
         if let Down::Snapshot(snapshot) = link.receive().await.unwrap()
             && snapshot.grants.is_empty()
@@ -107,6 +112,20 @@ async fn a_grant_that_finds_a_greater_epoch_stored_is_granted_above_it_unless_it
             break snapshot.version;
         }
     };
-    link.send(Up::Inventory(Inventory { applied, running: vec![] })).await.unwrap();
+    link.send(Up::Inventory(Inventory { applied, ..Inventory::default() })).await.unwrap();
     fleet.until(|state| state.slots()[&id("a", 0)].life == Life::Assigned { session, epoch: Epoch(10) }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_was_claimed_and_superseded_does_not_fight() {
+    let fleet = lead(clusters(&[("a", 1)]), settings()).await;
+    let (fleet, _link, _) = superseded(fleet, Some(NextOffset(3))).await;
+    assert_eq!(fleet.handle.state().slots()[&id("a", 0)].epoch, Epoch(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mirror_that_finds_a_greater_epoch_at_a_claim_leaves_the_partition_to_the_other_one() {
+    let fleet = lead_mirror(clusters(&[("a", 1)]), settings()).await;
+    let (fleet, _link, session) = superseded(fleet, None).await;
+    assert_eq!(fleet.handle.state().slots()[&id("a", 0)].life, Life::Assigned { session, epoch: Epoch(1) });
 }

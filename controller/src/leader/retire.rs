@@ -6,7 +6,6 @@
 //! a route has the name by then. What a lost session stores even later bears the incarnation of the removed route, which no
 //! other accepts: see `docs/design/choices.md`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,8 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use super::context::Context;
-use super::tasks::{End, Tasks};
+use super::each_route::{Incarnation, each_route};
+use super::tasks::End;
 use super::topics::ClusterAccess;
 use crate::state::{Command, State};
 
@@ -29,32 +29,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// Looks after each route that was removed.
 pub(crate) async fn run(context: Context, access: Arc<dyn ClusterAccess>) -> Option<End> {
-    let mut known = BTreeSet::new();
-    let mut deletions = Tasks::default();
-    let mut revisions = context.log.revisions();
-    loop {
-        revisions.mark_unchanged();
-        let retired: BTreeSet<(RouteName, Revision)> = {
-            let state = context.log.read();
-            state.retired().iter().map(|(route, retired)| (route.clone(), retired.incarnation)).collect()
-        };
-        for route in retired.difference(&known) {
-            deletions.spawn(delete(context.clone(), access.clone(), route.clone()));
-        }
-        known = retired;
-        tokio::select! {
-            changed = revisions.changed() => if changed.is_err() { return Some(End::NotLeader) },
-            end = deletions.ended() => return Some(end),
-        }
-    }
+    let retired =
+        |state: &State| state.retired().iter().map(|(route, retired)| (route.clone(), retired.incarnation)).collect();
+    each_route(&context, retired, |route| delete(context.clone(), access.clone(), route)).await
 }
 
 /// Deletes one group.
-async fn delete(
-    context: Context,
-    access: Arc<dyn ClusterAccess>,
-    (route, incarnation): (RouteName, Revision),
-) -> Option<End> {
+async fn delete(context: Context, access: Arc<dyn ClusterAccess>, (route, incarnation): Incarnation) -> Option<End> {
     loop {
         let found = find(&context.log.read(), &route, incarnation);
         let Some((source, group)) = found else {

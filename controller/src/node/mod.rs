@@ -15,6 +15,7 @@ mod leadership;
 mod readiness;
 mod server;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,14 @@ pub enum RunError {
     /// The log does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Its data directory can't be read or written any more.
+    #[error("the data directory {0}: {why}", dir.display())]
+    Disk {
+        /// The directory.
+        dir: PathBuf,
+        /// What was being done, what the system said, and what to do about it.
+        why: String,
+    },
     /// It broke down. What it had acknowledged is on disk.
     #[error("the controller broke down: {0}; start it again")]
     Broken(String),
@@ -143,7 +152,10 @@ impl<I: Incoming> Node<I> {
             },
             ended = background.join_next() => match ended {
                 Some(Err(error)) => broken(format!("a task failed: {error}")),
-                _ => broken("its log has stopped".to_owned()),
+                _ => Err(RunError::Disk {
+                    dir: raft.dir().to_owned(),
+                    why: raft.failure().unwrap_or_else(|| "its log has stopped".to_owned()),
+                }),
             },
         };
         readiness.send_replace(Some("it is stopping".to_owned()));

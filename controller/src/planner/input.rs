@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use common::bug::{self, Bug};
 use common::ids::{Epoch, RoutePartition, SessionId};
+use common::weight::Weight;
 
-use crate::state::{Life, State, Vacancy, Wish};
+use crate::state::{Cause, Life, Session, State, Vacancy, Wish};
 
 /// All that a plan depends on.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -15,18 +17,25 @@ pub struct PlanInput {
     pub partitions: Vec<Candidate>,
     /// How many partitions may move for nothing but balance.
     pub budget: usize,
+    /// How many may be released by choice now: to where they are pinned, or for balance.
+    pub wave: usize,
 }
 
 /// What a session is good for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Attendance {
-    /// It takes work.
-    Present,
+    /// It takes work, in proportion to its weight.
+    Present(Weight),
     /// It can't be heard, and may be back: it keeps what it has and gets nothing.
     Missing,
     /// It gives back what it has.
     Leaving,
 }
+
+/// How many partitions are in motion by choice at a time; the next ones follow once all of these are assigned again. Each
+/// stands still for about a second, from its release to the claim of its next owner: so the rest of a fleet of any size
+/// is copied meanwhile, no worker claims more than it can in one go, and ten thousand are even again in minutes.
+pub const WAVE_MAX: usize = 64;
 
 /// One partition.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,8 +48,10 @@ pub struct Candidate {
     pub place: Place,
     /// What is to become of it.
     pub wish: Wish,
-    /// The session that an operator wants it to go to.
-    pub destination: Option<SessionId>,
+    /// The session that it was sent to, and why.
+    pub destination: Option<(SessionId, Cause)>,
+    /// The session of the worker that an operator pinned it to, if it has one.
+    pub pin: Option<SessionId>,
 }
 
 /// Where a partition is.
@@ -57,34 +68,63 @@ pub enum Place {
 }
 
 impl PlanInput {
-    /// The table as it will be once these sessions have expired.
-    pub fn of(state: &State, lost: &BTreeSet<SessionId>, budget: usize) -> Self {
+    /// The table as it is, with what may move by choice: nothing while something is in motion, or while many workers
+    /// are missing, who may be back any moment.
+    pub fn now(state: &State) -> Self {
+        let input = Self::of(state, &BTreeSet::new());
+        let may_not = state.balance().is_frozen() || state.hold().is_some();
+        let waits = may_not || input.partitions.iter().any(Candidate::is_in_motion);
+        Self { budget: state.budget(), wave: if waits { 0 } else { WAVE_MAX }, ..input }
+    }
+
+    /// The table as it will be once these sessions have expired. Nothing moves by choice.
+    pub fn of(state: &State, lost: &BTreeSet<SessionId>) -> Self {
         let live = state.sessions().iter().filter(|(id, _)| !lost.contains(id));
-        let attendance = |id| if state.is_draining(id) { Attendance::Leaving } else { Attendance::Present };
-        let sessions = live.map(|(id, _)| (*id, attendance(*id))).collect();
+        let attendance = |id, session: &Session| match state.is_draining(id) {
+            true => Attendance::Leaving,
+            false => Attendance::Present(session.weight),
+        };
+        let sessions = live.map(|(id, session)| (*id, attendance(*id, session))).collect();
         let mut partitions = Vec::with_capacity(state.slots().len());
-        for ((route, name), topic) in state.topics() {
-            for (id, slot) in state.slots_of(route, name) {
-                let (partition, wish) = (id.clone(), state.wish_in(topic, id));
-                let (epoch, place, destination) = (slot.epoch, place(slot.life, lost), slot.destination);
-                partitions.push(Candidate { partition, epoch, place, wish, destination });
-            }
+        for (id, slot, topic) in state.slots_with_topics() {
+            let (partition, wish) = (id.clone(), state.wish_in(topic, id));
+            let (epoch, place) = (slot.epoch, place(slot.life, lost));
+            let destination = slot.destination.as_ref().map(|sent| (sent.session, sent.cause));
+            let pin = state.pinned_session(slot);
+            partitions.push(Candidate { partition, epoch, place, wish, destination, pin });
         }
-        Self { sessions, partitions, budget }
+        bug::shuffle(&mut partitions, Bug::UnorderedPlan);
+        Self { sessions, partitions, budget: 0, wave: 0 }
     }
 
     /// Has these sessions keep what they have and get nothing.
     pub fn miss(&mut self, missing: &BTreeSet<SessionId>) {
         let present = |(id, attendance): &(&SessionId, &mut Attendance)| {
-            missing.contains(id) && **attendance == Attendance::Present
+            missing.contains(id) && matches!(attendance, Attendance::Present(_))
         };
         self.sessions.iter_mut().filter(present).for_each(|(_, attendance)| *attendance = Attendance::Missing);
     }
 
-    /// The sessions that take work.
-    pub fn working(&self) -> impl Iterator<Item = SessionId> {
-        let present = |(_, attendance): &(&SessionId, &Attendance)| **attendance == Attendance::Present;
-        self.sessions.iter().filter(present).map(|(id, _)| *id)
+    /// The sessions that take work, with their weights.
+    pub fn working(&self) -> impl Iterator<Item = (SessionId, Weight)> {
+        self.sessions.iter().filter_map(|(id, attendance)| match attendance {
+            Attendance::Present(weight) => Some((*id, *weight)),
+            Attendance::Missing | Attendance::Leaving => None,
+        })
+    }
+}
+
+impl Candidate {
+    /// Whether another one is of the same topic.
+    pub(super) fn is_of_topic_of(&self, other: &Self) -> bool {
+        // Names that came from one place are one: the topic, which differs sooner, first.
+        self.partition.topic == other.partition.topic && self.partition.route == other.partition.route
+    }
+
+    /// Whether it was taken from a worker and is to be given to one.
+    pub(super) fn is_in_motion(&self) -> bool {
+        self.wish == Wish::Run
+            && matches!(self.place, Place::Leaving(_) | Place::Vacant(Vacancy::Released | Vacancy::Unclean))
     }
 }
 

@@ -4,7 +4,7 @@
 //! assert and to log, one line a move.
 //!
 //! ```text
-//! State --PlanInput::of--> PlanInput --plan--> Plan { moves, waiting } --leader/reconcile--> Command::Moves
+//! State --PlanInput::now--> PlanInput --plan--> Plan { moves, waiting } --leader/reconcile--> Command::Moves
 //! ```
 //!
 //! Always true, and each a property test:
@@ -14,19 +14,29 @@
 //! - P3 planning again from an applied plan yields nothing
 //! - P4 nothing changed, nothing moves
 //! - P5 a lost worker's partitions move, others stay
-//! - P6 counts within one of even, as far as the budget allows; P5 beats P6
+//! - P6 counts by weight within one partition of even, as far as the budget allows, a wave at a time: none is fuller than
+//!   another would be with one more; P5 beats P6
 //! - P7 same input, same plan
-//! - P8 a join moves at most ceil(P / (N + 1))
-//! - P9 a topic's partitions per worker ≤ ceil(P of the topic / N) + 1 where placement is free
-//! - P10 a partition goes where an operator sent it, and no other moves for it
+//! - P8 a join of weight w to N others of weight W moves at most w (P + N) / (W + w): ceil(P / (N + 1)) if all weigh the same
+//! - P9 a topic's partitions per worker ≤ ceil(P of the topic / N) + 1 where placement is free and all weigh the same
+//! - P10 a partition goes where it was sent, by an operator or for load, and no other moves for it
 //! - P11 who is missing keeps what it has and gets nothing
+//! - P12 a pinned partition is with its worker while that takes work, once its wave comes; else the pin is as none
+//! - P13 no more than a wave is released by choice: to where it is pinned, then for balance
 //!
-//! Planning takes O((P + N) log N): each partition is looked at once, and finds its session in an ordered set.
+//! Planning takes O((P + N) log N): each partition is looked at once, and finds its session by searching.
 
 mod input;
+mod level;
 mod loads;
 #[cfg(test)]
+mod operators_test;
+mod preview;
+#[cfg(test)]
 mod properties_test;
+mod traffic;
+#[cfg(test)]
+mod traffic_test;
 
 use std::fmt;
 
@@ -35,8 +45,10 @@ use common::reason::Reason;
 
 use crate::state::{Cause, Move, Step, Wish};
 
-pub use input::{Attendance, Candidate, Place, PlanInput};
-use loads::Loads;
+pub use input::{Attendance, Candidate, Place, PlanInput, WAVE_MAX};
+use loads::{Loads, Placing, TopicNumber};
+pub use preview::{Shift, preview};
+pub use traffic::{Evening, Flow, Traffic, even_out};
 
 /// What is to be done now, and what can't be done yet.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -45,7 +57,8 @@ pub struct Plan {
     pub moves: Vec<Move>,
     /// The partitions that nobody is going to copy after these moves, each with the reason.
     pub waiting: Vec<Waiting>,
-    /// Whether a session will still have two more than another one, since what it runs can't move or the budget ended.
+    /// Whether a session will still be fuller than another one would be with one more, since what it runs can't move yet
+    /// or the budget ended. What is pinned to it never will.
     pub is_uneven: bool,
 }
 
@@ -60,98 +73,122 @@ pub struct Waiting {
 
 /// Plans the next moves.
 pub fn plan(input: &PlanInput) -> Plan {
-    let mut planner = Planner { plan: Plan::default(), loads: Loads::new(input), to_place: Vec::new() };
-    for candidate in &input.partitions {
-        planner.sort(candidate, input);
+    let topics = input.partitions.chunk_by(|one, next| one.is_of_topic_of(next));
+    let loads = Loads::new(input, topics.clone().count());
+    let mut sorting = Sorting { plan: Plan::default(), loads, to_place: Vec::new(), wave: input.wave };
+    for (topic, partitions) in topics.enumerate() {
+        for candidate in partitions {
+            sorting.sort(topic, candidate, input);
+        }
     }
-    planner.place();
-    planner.balance(input);
-    let order = |step: &Move| step.partition.clone();
-    planner.plan.moves.sort_by_cached_key(order);
-    planner.plan
+    let Sorting { mut plan, mut loads, to_place, wave } = sorting;
+    let free = place_sent(&mut plan, &mut loads, to_place);
+    let mut placing = loads.place();
+    place_free(&mut plan, &mut placing, free);
+    let mut shifting = placing.shift();
+    for _ in 0..input.budget.min(wave) {
+        let Some((from, candidate)) = shifting.shift_one() else { break };
+        plan.release(candidate, from, Cause::Balance);
+    }
+    plan.is_uneven = shifting.are_uneven();
+    plan.moves.sort_by_cached_key(|step| step.partition.clone());
+    plan
 }
 
-struct Planner<'a> {
+/// A partition and its topic.
+type OfTopic<'a> = (TopicNumber, &'a Candidate);
+
+/// The first look at each partition.
+struct Sorting<'a> {
     plan: Plan,
     loads: Loads<'a>,
     /// What has no session, or is on its way to having none. By topic, since the input is.
-    to_place: Vec<&'a Candidate>,
+    to_place: Vec<OfTopic<'a>>,
+    /// How many more may be released by choice.
+    wave: usize,
 }
 
-impl<'a> Planner<'a> {
+impl<'a> Sorting<'a> {
     /// Keeps a partition where it is, releases it, or sets it aside to be placed.
-    fn sort(&mut self, candidate: &'a Candidate, input: &PlanInput) {
-        let is_missing = |session| input.sessions.get(&session) == Some(&Attendance::Missing);
+    fn sort(&mut self, topic: TopicNumber, candidate: &'a Candidate, input: &PlanInput) {
         match (&candidate.wish, candidate.place) {
-            (Wish::Run | Wish::Stay(_), Place::On(session)) if self.loads.takes_work(session) => {
-                self.loads.keep(session, candidate);
+            (Wish::Run, Place::On(session)) if self.wave > 0 && self.belongs_elsewhere(candidate, session) => {
+                self.wave -= 1;
+                self.plan.release(candidate, session, Cause::Pinned);
+                self.set_aside(topic, candidate);
             }
-            (Wish::Run | Wish::Stay(_), Place::On(session)) if is_missing(session) => {}
+            (Wish::Run | Wish::Stay(_), Place::On(session)) if self.loads.keep(session, topic, candidate) => {}
+            (Wish::Run | Wish::Stay(_), Place::On(session))
+                if input.sessions.get(&session) == Some(&Attendance::Missing) => {}
             (wish, Place::On(session)) => {
                 let cause = match wish {
                     Wish::Stop(cause, _) => *cause,
                     Wish::Run | Wish::Stay(_) => Cause::Drain,
                 };
-                self.release(candidate, session, cause);
-                self.set_aside(candidate);
+                self.plan.release(candidate, session, cause);
+                self.set_aside(topic, candidate);
             }
-            (Wish::Run, Place::Vacant(_)) => self.to_place.push(candidate),
-            (Wish::Stay(reason) | Wish::Stop(_, reason), Place::Vacant(_)) => self.wait(candidate, reason.clone()),
+            (Wish::Run, Place::Vacant(_)) => self.to_place.push((topic, candidate)),
+            (Wish::Stay(reason) | Wish::Stop(_, reason), Place::Vacant(_)) => self.plan.wait(candidate, reason.clone()),
             (_, Place::Leaving(session)) => {
-                self.wait(candidate, Reason::Waiting { text: format!("session {session} has not given it back yet") });
-                self.set_aside(candidate);
+                let text = format!("session {session} has not given it back yet");
+                self.plan.wait(candidate, Reason::Waiting { text });
+                self.set_aside(topic, candidate);
             }
             (_, Place::Fencing) => {
-                self.wait(candidate, Reason::Waiting { text: "its lost owner is not fenced yet".into() });
-                self.set_aside(candidate);
+                self.plan.wait(candidate, Reason::Waiting { text: "its lost owner is not fenced yet".into() });
+                self.set_aside(topic, candidate);
             }
         }
     }
 
     /// A partition that is coming free counts where it will go, so that nothing is moved to make room it will fill.
-    fn set_aside(&mut self, candidate: &'a Candidate) {
+    fn set_aside(&mut self, topic: TopicNumber, candidate: &'a Candidate) {
         if candidate.wish == Wish::Run {
-            self.to_place.push(candidate);
+            self.to_place.push((topic, candidate));
         }
     }
 
-    /// Gives each partition without a session to the one an operator named, if that takes work; else to the one with the
-    /// least to do, of those to the one with the least of its topic, of those to the oldest.
-    fn place(&mut self) {
-        let all = std::mem::take(&mut self.to_place);
-        let (sent, free): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|candidate| self.destination(candidate).is_some());
-        for candidate in sent {
-            let to = self.destination(candidate).expect("those with one were set apart");
-            self.loads.give(to, candidate);
-            if let Place::Vacant(_) = candidate.place {
-                self.push(candidate, Step::Assign { to }, Cause::Operator);
-            }
+    /// Whether a partition is pinned to a session that takes work, and runs on another one that does, too.
+    fn belongs_elsewhere(&self, candidate: &Candidate, session: SessionId) -> bool {
+        self.loads.pinned(candidate).is_some_and(|pin| pin != session) && self.loads.takes_work(session)
+    }
+}
+
+/// Where a partition was sent or is pinned, as far as that is possible. A pin stands for good, so it comes first.
+fn destination(loads: &Loads<'_>, candidate: &Candidate) -> Option<(SessionId, Cause)> {
+    let sent = candidate.destination.filter(|(session, _)| loads.takes_work(*session));
+    loads.pinned(candidate).map(|session| (session, Cause::Pinned)).or(sent)
+}
+
+/// Gives each partition without a session to the one it was sent to, if that takes work. Returns the others.
+fn place_sent<'a>(plan: &mut Plan, loads: &mut Loads<'a>, all: Vec<OfTopic<'a>>) -> Vec<OfTopic<'a>> {
+    let mut free = all;
+    free.retain(|(topic, candidate)| {
+        let Some((to, cause)) = destination(loads, candidate) else { return true };
+        loads.give(to, *topic, candidate);
+        if let Place::Vacant(_) = candidate.place {
+            plan.push(candidate, Step::Assign { to }, cause);
         }
-        for candidate in free {
-            let session = self.loads.take_least(candidate);
-            let Place::Vacant(vacancy) = candidate.place else { continue };
-            match session {
-                Some(to) => self.push(candidate, Step::Assign { to }, Cause::from(vacancy)),
-                None => self.wait(candidate, Reason::Waiting { text: "no worker takes work".into() }),
-            }
+        false
+    });
+    free
+}
+
+/// Gives each of the others to the session that is the least full with it, of those to the one with the least of its topic, of
+/// those to the oldest.
+fn place_free(plan: &mut Plan, placing: &mut Placing<'_>, free: Vec<OfTopic<'_>>) {
+    for (topic, candidate) in free {
+        let session = placing.take_least(topic);
+        let Place::Vacant(vacancy) = candidate.place else { continue };
+        match session {
+            Some(to) => plan.push(candidate, Step::Assign { to }, Cause::from(vacancy)),
+            None => plan.wait(candidate, Reason::Waiting { text: "no worker takes work".into() }),
         }
     }
+}
 
-    /// Where an operator wants a partition, as far as that is possible.
-    fn destination(&self, candidate: &Candidate) -> Option<SessionId> {
-        candidate.destination.filter(|session| self.loads.takes_work(*session))
-    }
-
-    /// Releases partitions of the sessions with the most, as far as the budget goes, until all have the same but one.
-    fn balance(&mut self, input: &'a PlanInput) {
-        for _ in 0..input.budget {
-            let Some((from, candidate)) = self.loads.shift_one() else { break };
-            self.release(candidate, from, Cause::Balance);
-        }
-        self.plan.is_uneven = self.loads.are_uneven();
-    }
-
+impl Plan {
     fn release(&mut self, candidate: &Candidate, from: SessionId, cause: Cause) {
         self.push(candidate, Step::Release { from }, cause);
         let text = format!("session {from} is to give it back: {cause}");
@@ -160,11 +197,11 @@ impl<'a> Planner<'a> {
 
     fn push(&mut self, candidate: &Candidate, step: Step, cause: Cause) {
         let (partition, planned_on) = (candidate.partition.clone(), candidate.epoch);
-        self.plan.moves.push(Move { partition, planned_on, step, cause });
+        self.moves.push(Move { partition, planned_on, step, cause });
     }
 
     fn wait(&mut self, candidate: &Candidate, reason: Reason) {
-        self.plan.waiting.push(Waiting { partition: candidate.partition.clone(), reason });
+        self.waiting.push(Waiting { partition: candidate.partition.clone(), reason });
     }
 }
 

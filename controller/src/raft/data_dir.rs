@@ -4,12 +4,16 @@
 //! DIR/store            whose it is: version, node id, store id
 //! DIR/table.snapshot   the table at one place of the log
 //! DIR/log/             sled's: the log behind that place, and the vote
+//! DIR/syncs            how often that was made durable
 //! ```
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::disk::Disk;
 use super::medium::Medium;
@@ -18,10 +22,16 @@ use super::sled_dir::SledDir;
 use super::snapshot_file::SnapshotFile;
 use super::store_id::StoreId;
 use super::types::Held;
+use super::watched::{Health, Watched};
 
-/// What to do when a directory is lost. A node that comes back empty under its old id could vote twice in a term.
-pub(super) const LOST: &str = "if the old directory is lost, leave this controller stopped: the fleet decides with a \
-                               majority of the others, and its node id must not come back empty";
+/// What to do when a node's directory is lost. The fleet must forget the old one first: a node that comes back empty could
+/// vote twice in a term.
+pub(super) fn lost(node: u64) -> String {
+    format!(
+        "if it is lost for good, the others take this controller out and in again: replisome controller remove {node}; \
+         then start it with an empty data directory, and: replisome controller add {node} --address HOST:PORT"
+    )
+}
 
 /// One data directory. Locked until both `disk` and `file` are dropped.
 #[derive(Debug)]
@@ -31,7 +41,14 @@ pub(super) struct DataDir {
     pub file: SnapshotFile,
     /// What the snapshot file holds.
     pub held: Option<Held>,
+    /// How the disk does.
+    pub health: Arc<Health>,
 }
+
+/// How often it is measured at the start how long the disk takes to make something durable …
+const PROBES: usize = 20;
+/// … as long as that takes no longer than this.
+const PROBING_MAX: Duration = Duration::from_secs(2);
 
 impl DataDir {
     /// Opens a directory for a node, or makes it. Blocks.
@@ -39,7 +56,7 @@ impl DataDir {
         fs::create_dir_all(dir).map_err(|error| OpenError::Io { dir: dir.to_owned(), doing: "making it", error })?;
         if StoreId::exists(dir) && !SledDir::exists(dir) {
             // Going on with an empty log under the same store id would forget votes that were given.
-            let problem = format!("its log is gone, only its other files are there: put it back; {LOST}");
+            let problem = format!("its log is gone, only its other files are there: put it back; {}", lost(node));
             return Err(OpenError::Refused { dir: dir.to_owned(), problem });
         }
         Self::on(Arc::new(SledDir::open(dir)?), dir, node)
@@ -49,14 +66,22 @@ impl DataDir {
     pub fn on(medium: Arc<dyn Medium>, dir: &Path, node: u64) -> Result<Self, OpenError> {
         let io = |doing| move |error| OpenError::Io { dir: dir.to_owned(), doing, error };
         let refuse = |problem: String| Err(OpenError::Refused { dir: dir.to_owned(), problem });
-        let disk = Disk { medium: medium.clone() };
+        let watched = Watched::new(medium);
+        let health = watched.health.clone();
+        let medium: Arc<dyn Medium> = Arc::new(watched);
+        let disk = Disk::open(medium.clone()).map_err(io("reading its log"))?;
         let last = disk.last().map_err(io("reading its log"))?;
-        let id = match StoreId::read(&*medium, dir)? {
+        let id = match StoreId::read(&*medium, dir, node)? {
             Some(id) => id,
             None if last.is_some() || disk.vote().map_err(io("reading its vote"))?.is_some() => {
-                return refuse(format!("its file `store` is gone, but its log is not empty: put it back; {LOST}"));
+                let problem = "its file `store` is gone, but its log is not empty: put it back";
+                return refuse(format!("{problem}; {}", lost(node)));
             }
-            None => StoreId::create(&*medium, dir, node)?,
+            None => {
+                let id = StoreId::generate(node);
+                id.save(&*medium, dir)?;
+                id
+            }
         };
         if id.node != node {
             return refuse(format!(
@@ -67,14 +92,27 @@ impl DataDir {
         let (file, held) = match SnapshotFile::open(medium) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return refuse(format!("its snapshot can't be read ({error}): put a good copy back; {LOST}"));
+                return refuse(format!("its snapshot can't be read ({error}): put a good copy back; {}", lost(node)));
             }
             Err(error) => return Err(io("reading its snapshot")(error)),
         };
         let covered = held.as_ref().and_then(|(meta, _)| meta.last_log_id);
         if disk.purged().map_err(io("reading its log"))? > covered {
-            return refuse(format!("its log goes on behind a snapshot that is gone or older: put that back; {LOST}"));
+            let problem = "its log goes on behind a snapshot that is gone or older: put that back";
+            return refuse(format!("{problem}; {}", lost(node)));
         }
-        Ok(Self { id, disk, file, held })
+        Ok(Self { id, disk, file, held, health })
+    }
+
+    /// Measures how long it takes to make something durable: a few times, and not for long. Blocks.
+    pub fn measure(&self, dir: &Path) -> Result<(), OpenError> {
+        let start = Instant::now();
+        for _ in 0..PROBES {
+            self.disk.probe().map_err(|error| OpenError::Io { dir: dir.to_owned(), doing: "writing to it", error })?;
+            if start.elapsed() > PROBING_MAX {
+                break;
+            }
+        }
+        Ok(())
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! log    index (u64, big endian), piece (u32, big endian) -> up to 4 KiB of the encoded entry
-//! meta   "vote", "purged", "committed" -> encoded
+//! meta   "vote", "purged", "committed", "probe" (nothing) -> encoded
 //! ```
 //!
 //! All functions wait for the medium: call them by way of `access`.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use common::bug::{self, Bug};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -24,14 +26,38 @@ const READ_BYTES_MAX: usize = 1024 * 1024;
 const VOTE: &str = "vote";
 const PURGED: &str = "purged";
 const COMMITTED: &str = "committed";
+const PROBE: &str = "probe";
 
 /// The log and the vote.
 #[derive(Debug)]
 pub(super) struct Disk {
     pub medium: Arc<dyn Medium>,
+    /// How many bytes the entries have.
+    log_bytes: AtomicU64,
 }
 
 impl Disk {
+    /// What a medium holds, or nothing yet.
+    pub fn open(medium: Arc<dyn Medium>) -> io::Result<Self> {
+        let disk = Self { medium, log_bytes: AtomicU64::new(0) };
+        let (first, last) = (key(0, 0), key(u64::MAX, u32::MAX));
+        for pair in disk.medium.range(Tree::Log, &first..=&last) {
+            disk.log_bytes.fetch_add(pair?.1.len() as u64, Ordering::Relaxed);
+        }
+        Ok(disk)
+    }
+
+    /// How many bytes the entries have that are in the log.
+    pub fn log_bytes(&self) -> u64 {
+        self.log_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Writes something that means nothing, as durably as an entry.
+    pub fn probe(&self) -> io::Result<()> {
+        self.set_value(PROBE, Some(&0u8))?;
+        self.medium.sync()
+    }
+
     /// The vote that was saved last.
     pub fn vote(&self) -> io::Result<Option<Vote>> {
         self.value(VOTE)
@@ -40,7 +66,7 @@ impl Disk {
     /// Saves the vote. Durable when it returns.
     pub fn save_vote(&self, vote: &Vote) -> io::Result<()> {
         self.set_value(VOTE, Some(vote))?;
-        self.medium.sync()
+        if bug::is(Bug::VoteNotFlushed) { Ok(()) } else { self.medium.sync() }
     }
 
     /// The last entry known to be committed when something was synced last.
@@ -111,16 +137,38 @@ impl Disk {
         Ok(entries)
     }
 
+    /// Reads every entry; the first and the last one's index, if there are any. Fails if one is missing or can't be read.
+    pub fn check(&self) -> io::Result<Option<(u64, u64)>> {
+        let (first, last) = (key(0, 0), key(u64::MAX, u32::MAX));
+        let Some(pair) = self.medium.range(Tree::Log, &first..=&last).next() else { return Ok(None) };
+        let first = self.purged()?.map_or(index_of(&pair?.0)?, |purged| purged.index + 1);
+        let mut next = first;
+        loop {
+            let entries = self.some_entries(next, u64::MAX)?;
+            if entries.is_empty() {
+                return Ok((next > first).then(|| (first, next - 1)));
+            }
+            for entry in entries {
+                if entry.log_id.index != next {
+                    return Err(invalid(format!("entry {next} is missing, {} is there", entry.log_id.index)));
+                }
+                next += 1;
+            }
+        }
+    }
+
     /// Appends entries, all or none. Durable when it returns.
     pub fn append(&self, entries: &[Entry]) -> io::Result<()> {
-        let mut changes = Vec::new();
+        let (mut changes, mut bytes) = (Vec::new(), 0);
         for entry in entries {
             for (number, piece) in (0..).zip(encode(entry).chunks(PIECE_BYTES)) {
+                bytes += piece.len() as u64;
                 changes.push((key(entry.log_id.index, number).to_vec(), Some(piece.to_vec())));
             }
         }
         self.medium.write(Tree::Log, changes)?;
-        self.medium.sync()
+        self.log_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if bug::is(Bug::LogNotFlushed) { Ok(()) } else { self.medium.sync() }
     }
 
     /// Removes the entries from `index` on. Durable when it returns.
@@ -138,9 +186,14 @@ impl Disk {
     }
 
     fn remove(&self, first: [u8; 12], last: [u8; 12]) -> io::Result<()> {
-        let pairs = self.medium.range(Tree::Log, &first..=&last);
-        let changes: io::Result<Vec<_>> = pairs.map(|pair| Ok((pair?.0, None))).collect();
-        self.medium.write(Tree::Log, changes?)?;
+        let (mut changes, mut bytes) = (Vec::new(), 0);
+        for pair in self.medium.range(Tree::Log, &first..=&last) {
+            let (key, piece) = pair?;
+            bytes += piece.len() as u64;
+            changes.push((key, None));
+        }
+        self.medium.write(Tree::Log, changes)?;
+        self.log_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.medium.sync()
     }
 

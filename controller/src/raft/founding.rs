@@ -1,6 +1,7 @@
 //! The fleet's beginning: once, by the lowest initial member, when every initial member answered that it is empty.
 //!
-//! A lowest member that lost its directory is empty too; but its peers are not, so it founds nothing.
+//! A lowest member that lost its directory is empty too; but its peers are not, so it founds nothing. A node without
+//! initial members founds nothing either: it waits until a fleet takes it in.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,8 +10,9 @@ use proto::v1::ProbeReply;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::data_dir::LOST;
+use super::data_dir::lost;
 use super::node::Inner;
+use super::standing::Absence;
 use super::types::Member;
 
 /// How often it is tried.
@@ -25,19 +27,34 @@ enum Verdict {
 
 /// Waits until this node belongs to a fleet, and founds it if that is its part.
 pub(super) async fn found(node: &Inner) {
-    let founds = node.settings.initial_members.keys().next() == Some(&node.own.node);
+    let initial = &node.settings.initial_members;
+    let founds = initial.keys().next() == Some(&node.own.node);
     loop {
-        match node.service.who().await {
-            Ok(own) if own.empty && founds => {
-                node.founding.send_replace(try_to_found(node).await);
+        match node.service.who(&node.asker()).await {
+            Ok(own) if !own.empty => break,
+            Ok(_) if founds => {
+                node.absence.send_replace(try_to_found(node).await.map(absent));
             }
-            Ok(own) if own.empty => {}
-            Ok(_) => break,
-            Err(_) => return,
+            Ok(_) if initial.is_empty() => {
+                node.absence.send_replace(Some(absent(waits(node.own.node, &node.settings.advertise))));
+            }
+            // Another one founds it; or the log has stopped, which ends more than this.
+            Ok(_) | Err(_) => {}
         }
         sleep(INTERVAL).await;
     }
-    node.founding.send_replace(None);
+    node.absence.send_replace(None);
+}
+
+fn absent(why: String) -> Absence {
+    Absence { why, referral: None }
+}
+
+fn waits(node: u64, address: &str) -> String {
+    format!(
+        "controller {node} waits until a fleet takes it in: replisome controller add {node} --address {address}; to found \
+         a new fleet instead, set initial-members"
+    )
 }
 
 async fn try_to_found(node: &Inner) -> Option<String> {
@@ -77,9 +94,10 @@ fn judge(own: u64, initial: &BTreeMap<u64, String>, answers: &BTreeMap<u64, Resu
     if !taken.is_empty() {
         Verdict::Trouble(format!(
             "this data directory is empty, but controller {} has a log already: controller {own} lost its directory or \
-             was given another one, so no fleet is founded. Put the old directory back; {LOST}. If this fleet never \
-             ran, empty the data directories of all its controllers",
-            taken.join(", ")
+             was given another one, so no fleet is founded. Put the old directory back; {}. If this fleet never ran, \
+             empty the data directories of all its controllers",
+            taken.join(", "),
+            lost(own)
         ))
     } else if !silent.is_empty() {
         Verdict::Trouble(format!(

@@ -42,6 +42,11 @@ pub trait Medium: Blocking + Debug + 'static {
 
     /// Puts a file in the place of the one that was, wholly or not at all. Durable when it returns.
     fn replace_file(&self, name: &str, parts: &[&[u8]]) -> io::Result<()>;
+
+    /// How many bytes more it can hold, where that is known.
+    fn room(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Makes an access where it may wait.

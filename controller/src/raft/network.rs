@@ -60,9 +60,9 @@ impl Network {
     }
 
     /// Asks who is there.
-    pub async fn probe(&self, address: &str) -> Result<ProbeReply, Status> {
+    pub async fn probe(&self, address: &str, asker: ProbeRequest) -> Result<ProbeReply, Status> {
         let mut client = self.client(address)?;
-        match timeout(PROBE_TIMEOUT, client.probe(ProbeRequest {})).await {
+        match timeout(PROBE_TIMEOUT, client.probe(asker)).await {
             Ok(reply) => Ok(reply?.into_inner()),
             Err(_) => Err(Status::unavailable("no answer within a second")),
         }

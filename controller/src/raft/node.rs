@@ -1,6 +1,7 @@
 //! One node of the replicated log: opened, run, asked, stopped.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -8,13 +9,15 @@ use openraft::{Config, SnapshotPolicy};
 use proto::MESSAGE_BYTES_MAX;
 use proto::v1::raft_server::RaftServer;
 use proto::wire::{Tcp, Wire};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use super::belonging;
 use super::data_dir::DataDir;
+use super::disk::Disk;
 use super::founding;
 use super::heard::Heard;
 use super::log_store::LogStore;
@@ -23,12 +26,12 @@ use super::network::Network;
 use super::proposer::RaftLog;
 use super::service::PeerService;
 use super::settings::{OpenError, RaftSettings, RaftTuning};
-use super::sled_dir::damaged;
-use super::standing::Standing;
+use super::standing::{Absence, Standing};
 use super::state_machine::StateMachine;
 use super::store_id::StoreId;
 use super::table::Table;
 use super::types::{Member, Metrics, Raft};
+use super::watched::Health;
 use crate::leader::command_log::{CommandLog, ProposeError};
 
 /// How long a read waits for a quorum.
@@ -48,14 +51,18 @@ pub(super) struct Inner {
     pub own: Arc<StoreId>,
     pub raft: Raft,
     pub service: PeerService,
-    /// What is in the way of the fleet's beginning.
-    pub founding: watch::Sender<Option<String>>,
+    /// Why this node belongs to no fleet, if it is so.
+    pub absence: watch::Sender<Option<Absence>>,
+    /// Taken by who changes the members: one at a time.
+    pub changing: Mutex<()>,
     pub heard: Arc<Heard>,
     pub network: Network,
     pub standing: watch::Sender<Standing>,
     log: Arc<RaftLog>,
     /// Openraft alone owns the data directory; here it is only seen whether it is closed.
     medium: Weak<dyn Medium>,
+    pub disk: Weak<Disk>,
+    pub health: Arc<Health>,
 }
 
 impl fmt::Debug for RaftNode {
@@ -77,8 +84,10 @@ impl RaftNode {
         settings.validate()?;
         let (dir, node) = (settings.dir.clone(), settings.node);
         // Sled may also panic on what it can't read.
-        let opened = spawn_blocking(move || DataDir::open(&dir, node)).await;
-        let opened = opened.unwrap_or_else(|panic| Err(damaged(&settings.dir, &panic.to_string())))?;
+        let open = move || DataDir::open(&dir, node).and_then(|opened| opened.measure(&dir).map(|()| opened));
+        let opened = spawn_blocking(open).await;
+        let damaged = |what: String| OpenError::Damaged { dir: settings.dir.clone(), what };
+        let opened = opened.unwrap_or_else(|panic| Err(damaged(panic.to_string())))?;
         Self::start(settings, opened, Arc::new(Tcp), tuning).await
     }
 
@@ -99,16 +108,17 @@ impl RaftNode {
 
     async fn start(
         settings: RaftSettings,
-        DataDir { id, disk, file, held }: DataDir,
+        DataDir { id, disk, file, held, health }: DataDir,
         wire: Arc<dyn Wire>,
         tuning: RaftTuning,
     ) -> Result<Self, OpenError> {
         let node = settings.node;
-        info!(controller = node, store = id.store, dir = %settings.dir.display(), "data directory opened");
+        let (dir, fsync_p99_ms) = (settings.dir.display(), health.sync_p99_ms());
+        info!(controller = node, store = id.store, %dir, fsync_p99_ms, "data directory opened");
 
         let failed = |text: String| OpenError::Log { dir: settings.dir.clone(), text };
         let (own, disk, file, table) = (Arc::new(id), Arc::new(disk), Arc::new(file), Arc::new(Table::empty()));
-        let medium = Arc::downgrade(&disk.medium);
+        let (medium, log) = (Arc::downgrade(&disk.medium), Arc::downgrade(&disk));
         let machine =
             StateMachine::new(table.clone(), file.clone(), held).map_err(|error| failed(error.to_string()))?;
         let network = Network::new(own.clone(), wire);
@@ -121,11 +131,20 @@ impl RaftNode {
 
         let heard = Arc::<Heard>::default();
         Ok(Self(Arc::new(Inner {
-            service: PeerService::new(own.clone(), raft.clone(), heard.clone()),
+            service: PeerService::new(
+                own.clone(),
+                settings.advertise.clone(),
+                raft.clone(),
+                heard.clone(),
+                health.clone(),
+            ),
             log: Arc::new(RaftLog::start(raft.clone(), table)),
-            founding: watch::Sender::default(),
+            absence: watch::Sender::default(),
+            changing: Mutex::default(),
             standing: watch::Sender::default(),
             medium,
+            disk: log,
+            health,
             settings,
             own,
             raft,
@@ -141,9 +160,21 @@ impl RaftNode {
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    /// Founds the fleet if that is this node's part, and keeps `standing` fresh. Runs until cancelled.
+    /// Founds the fleet if that is this node's part, finishes changes of its members that another leader began, and keeps
+    /// `standing` fresh. Runs until cancelled, or until the log stops.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let run = async { tokio::join!(self.0.keep_standing(), founding::found(&self.0)) };
+        let belong = async {
+            founding::found(&self.0).await;
+            belonging::watch(&self.0).await
+        };
+        let run = async {
+            tokio::select! {
+                () = self.0.keep_standing() => {}
+                never = belong => match never {},
+                never = self.0.settle_members() => match never {},
+                never = self.0.bound_log() => match never {},
+            }
+        };
         shutdown.run_until_cancelled(run).await;
         self.0.standing.send_replace(Standing::default());
     }
@@ -187,6 +218,17 @@ impl RaftNode {
     /// This node's id.
     pub fn id(&self) -> u64 {
         self.0.own.node
+    }
+
+    /// Why its log has stopped, if it has, and what to do about it.
+    pub fn failure(&self) -> Option<String> {
+        let stopped = self.0.metrics().running_state.err()?;
+        Some(self.0.health.failure().unwrap_or_else(|| format!("its log has stopped: {stopped}")))
+    }
+
+    /// Where its data directory is.
+    pub fn dir(&self) -> &Path {
+        &self.0.settings.dir
     }
 
     /// This node's term, and the last log index that it has applied.

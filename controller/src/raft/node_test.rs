@@ -27,42 +27,50 @@ use crate::leader::command_log::ProposeError;
 use crate::state::command::FORMAT as ENVELOPE_FORMAT;
 use crate::state::{Command, Envelope, Outcome, Rejection, State};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A fleet's directories and addresses. Nodes come and go.
-struct Fleet {
+pub(super) struct Fleet {
     dirs: TempDir,
-    members: BTreeMap<u64, String>,
-    tuning: RaftTuning,
+    pub members: BTreeMap<u64, String>,
+    /// Those it does not begin with.
+    pub joiners: BTreeMap<u64, String>,
+    pub tuning: RaftTuning,
 }
 
 /// A node that runs.
-struct Running {
-    node: RaftNode,
+pub(super) struct Running {
+    pub node: RaftNode,
     shutdown: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Fleet {
-    fn of(size: u64) -> Self {
-        let listeners: Vec<_> = (0..size).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
-        let members = (1..).zip(listeners.iter().map(address)).collect();
-        Self { dirs: tempfile::tempdir().unwrap(), members, tuning: RaftTuning::default() }
+    pub fn of(size: u64) -> Self {
+        Self::with_joiners(size, 0)
     }
 
-    fn dir(&self, id: u64) -> std::path::PathBuf {
+    /// A fleet of nodes 1 to `size`, and the nodes after them.
+    pub fn with_joiners(size: u64, joiners: u64) -> Self {
+        let listeners: Vec<_> = (0..size + joiners).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+        let mut members: BTreeMap<u64, String> = (1..).zip(listeners.iter().map(address)).collect();
+        let joiners = members.split_off(&(size + 1));
+        Self { dirs: tempfile::tempdir().unwrap(), members, joiners, tuning: RaftTuning::default() }
+    }
+
+    pub fn address(&self, id: u64) -> String {
+        self.members.get(&id).or_else(|| self.joiners.get(&id)).unwrap().clone()
+    }
+
+    pub fn dir(&self, id: u64) -> std::path::PathBuf {
         self.dirs.path().join(id.to_string())
     }
 
-    async fn start(&self, id: u64) -> Running {
-        let advertise = self.members[&id].clone();
-        let settings = RaftSettings {
-            node: id,
-            dir: self.dir(id),
-            advertise: advertise.clone(),
-            initial_members: self.members.clone(),
-        };
+    pub async fn start(&self, id: u64) -> Running {
+        let advertise = self.address(id);
+        let initial_members = if self.joiners.contains_key(&id) { BTreeMap::new() } else { self.members.clone() };
+        let settings = RaftSettings { node: id, dir: self.dir(id), advertise: advertise.clone(), initial_members };
         let node = RaftNode::open_with(settings, self.tuning.clone()).await.unwrap();
         let shutdown = CancellationToken::new();
         let listener = tokio::net::TcpListener::bind(&advertise).await.unwrap();
@@ -77,7 +85,7 @@ impl Fleet {
         Running { node, shutdown, tasks }
     }
 
-    async fn start_all(&self) -> BTreeMap<u64, Running> {
+    pub async fn start_all(&self) -> BTreeMap<u64, Running> {
         let mut nodes = BTreeMap::new();
         for id in self.members.keys() {
             nodes.insert(*id, self.start(*id).await);
@@ -88,7 +96,7 @@ impl Fleet {
 
 impl Running {
     /// As if it had died: nothing is handed over.
-    async fn kill(self) {
+    pub async fn kill(self) {
         self.shutdown.cancel();
         self.node.clone().stop().await;
         for task in self.tasks {
@@ -97,38 +105,38 @@ impl Running {
         }
     }
 
-    fn leads(&self) -> bool {
+    pub fn leads(&self) -> bool {
         self.node.standing().borrow().leads.is_some()
     }
 
-    fn trouble(&self) -> String {
+    pub fn trouble(&self) -> String {
         self.node.standing().borrow().trouble.clone().unwrap_or_default()
     }
 
-    fn table(&self) -> State {
+    pub fn table(&self) -> State {
         self.node.log().read().clone()
     }
 
-    async fn propose(&self, command: Command) -> Result<Outcome, ProposeError> {
+    pub async fn propose(&self, command: Command) -> Result<Outcome, ProposeError> {
         self.node.log().propose(envelope(command)).await
     }
 }
 
-fn envelope(command: Command) -> Envelope {
+pub(super) fn envelope(command: Command) -> Envelope {
     Envelope { format: ENVELOPE_FORMAT, request: None, actor: "test".into(), time_ms: 0, command }
 }
 
-fn add_cluster(number: usize) -> Command {
+pub(super) fn add_cluster(number: usize) -> Command {
     let properties = ClientProperties::from_iter([("bootstrap.servers", format!("host{number}:9092"))]);
     Command::AddCluster(ClusterConfig { name: ClusterName::new(format!("c{number}")).unwrap(), properties })
 }
 
-fn clusters(table: &State) -> usize {
+pub(super) fn clusters(table: &State) -> usize {
     table.clusters().len()
 }
 
 #[track_caller]
-fn until(what: &str, mut condition: impl FnMut() -> bool) -> impl Future<Output = ()> {
+pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) -> impl Future<Output = ()> {
     let (what, caller) = (what.to_owned(), std::panic::Location::caller());
     async move {
         let start = Instant::now();
@@ -139,13 +147,13 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) -> impl Future<Output 
     }
 }
 
-async fn leader(nodes: &BTreeMap<u64, Running>) -> u64 {
+pub(super) async fn leader(nodes: &BTreeMap<u64, Running>) -> u64 {
     let find = || nodes.iter().find(|(_, node)| node.leads()).map(|(id, _)| *id);
     until("a leader", || find().is_some()).await;
     find().expect("just found")
 }
 
-async fn same_tables(nodes: &BTreeMap<u64, Running>, count: usize) {
+pub(super) async fn same_tables(nodes: &BTreeMap<u64, Running>, count: usize) {
     let equal = || {
         let tables: Vec<_> = nodes.values().map(Running::table).collect();
         tables.iter().all(|table| clusters(table) == count && *table == tables[0])
@@ -175,7 +183,7 @@ async fn three_nodes_share_one_table_and_outlive_their_leader() {
     let name = nodes[&first].table().fleet().to_string();
     assert_eq!(name.len(), 8);
     let store = fs::read_to_string(fleet.dir(1).join("store")).unwrap().to_lowercase();
-    assert!(store.trim_end().ends_with(&name), "{name} is not the end of {store}");
+    assert!(store.contains(&format!("{name}\nsum ")), "{name} is not the end of the id in {store}");
     until("the follower knows the leader", || {
         let standing = nodes[&follower].node.standing().borrow().clone();
         standing.has_quorum && standing.leader == Some((first, fleet.members[&first].clone()))

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::table::Table;
-use super::types::{Batch, Raft};
+use super::types::{Batch, Metrics, Raft};
 use crate::leader::command_log::{BoxFuture, CommandLog, ProposeError};
 use crate::state::{Envelope, Outcome, Rejection, State};
 
@@ -22,7 +22,7 @@ const BYTES_MAX: usize = 1024 * 1024;
 /// How many proposals wait. More wait at the sender.
 const QUEUE: usize = 4 * ENVELOPES_MAX;
 /// After this long the outcome is called unknown.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One command that waits for its outcome.
 struct Proposal {
@@ -37,15 +37,16 @@ pub(super) struct RaftLog {
     queue: mpsc::Sender<Proposal>,
     /// The term of the last entry that this process proposed and saw committed; 0 before.
     written_term: Arc<AtomicU64>,
+    shown: watch::Receiver<Metrics>,
 }
 
 impl RaftLog {
     /// Starts the task that proposes. It ends with the last owner of the log.
     pub fn start(raft: Raft, table: Arc<Table>) -> Self {
         let (queue, proposals) = mpsc::channel(QUEUE);
-        let written_term = Arc::new(AtomicU64::new(0));
+        let (written_term, shown) = (Arc::new(AtomicU64::new(0)), raft.metrics());
         tokio::spawn(propose_all(raft, proposals, written_term.clone()));
-        Self { table, queue, written_term }
+        Self { table, queue, written_term, shown }
     }
 
     /// The term of the last entry that this process proposed and saw committed; 0 before.
@@ -73,7 +74,8 @@ fn unknown(error: &impl ToString) -> ProposeError {
     ProposeError::Unknown(error.to_string())
 }
 
-fn no_answer() -> ProposeError {
+/// Nothing came of a change in time; it may yet happen.
+pub(super) fn no_answer() -> ProposeError {
     ProposeError::Unknown(format!("not committed within {} s", PATIENCE.as_secs()))
 }
 
@@ -88,6 +90,11 @@ impl CommandLog for RaftLog {
 
     fn revisions(&self) -> watch::Receiver<Revision> {
         self.table.revisions()
+    }
+
+    fn controllers(&self) -> Vec<String> {
+        let membership = self.shown.borrow().membership_config.clone();
+        membership.nodes().map(|(_, member)| member.address.clone()).collect()
     }
 }
 

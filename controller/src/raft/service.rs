@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use openraft::error::RaftError;
+use openraft::error::{Fatal, RaftError};
 use openraft::raft::AppendEntriesResponse;
 use proto::v1::raft_server::Raft as RaftApi;
 use proto::v1::{ProbeReply, ProbeRequest, RaftReply, RaftRequest};
@@ -11,27 +11,40 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tonic::{Request, Response, Status};
 
+use super::belonging;
 use super::heard::Heard;
 use super::standing::role;
 use super::store_id::StoreId;
 use super::types::{FORMAT, Raft};
+use super::watched::Health;
 
 /// What peers call.
 #[derive(Clone)]
 pub struct PeerService {
     own: Arc<StoreId>,
+    advertise: String,
     raft: Raft,
     heard: Arc<Heard>,
+    health: Arc<Health>,
 }
 
 impl PeerService {
-    pub(super) fn new(own: Arc<StoreId>, raft: Raft, heard: Arc<Heard>) -> Self {
-        Self { own, raft, heard }
+    pub(super) fn new(
+        own: Arc<StoreId>,
+        advertise: String,
+        raft: Raft,
+        heard: Arc<Heard>,
+        health: Arc<Health>,
+    ) -> Self {
+        Self { own, advertise, raft, heard, health }
     }
 
-    /// Who is here.
-    pub(super) async fn who(&self) -> Result<ProbeReply, Status> {
-        let empty = !self.raft.is_initialized().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    /// Who is here, told to `asker`.
+    pub(super) async fn who(&self, asker: &ProbeRequest) -> Result<ProbeReply, Status> {
+        let stopped = |error: Fatal<u64>| Status::unavailable(error.to_string());
+        let empty = !self.raft.is_initialized().await.map_err(stopped)?;
+        let committed = self.raft.with_raft_state(|state| state.membership_state.committed().clone());
+        let committed = committed.await.map_err(stopped)?;
         let metrics = self.raft.metrics().borrow().clone();
         Ok(ProbeReply {
             node: self.own.node,
@@ -42,6 +55,10 @@ impl PeerService {
             applied: metrics.last_applied.map_or(0, |last| last.index),
             leader: metrics.current_leader.unwrap_or(0),
             software: env!("CARGO_PKG_VERSION").to_owned(),
+            format: FORMAT.into(),
+            address: self.advertise.clone(),
+            removed: belonging::is_removed(asker, &committed),
+            warning: self.health.warning().unwrap_or_default(),
         })
     }
 
@@ -106,7 +123,7 @@ impl RaftApi for PeerService {
         answer(self.raft.install_snapshot(self.accept(request.get_ref())?).await)
     }
 
-    async fn probe(&self, _: Request<ProbeRequest>) -> Result<Response<ProbeReply>, Status> {
-        self.who().await.map(Response::new)
+    async fn probe(&self, request: Request<ProbeRequest>) -> Result<Response<ProbeReply>, Status> {
+        self.who(request.get_ref()).await.map(Response::new)
     }
 }

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::watched::remedy;
+
 /// How many controllers a fleet may begin with: an even number survives no more losses than the odd one below it.
-const MEMBERS_ALLOWED: [usize; 3] = [1, 3, 5];
+const MEMBERS_ALLOWED: [usize; 3] = [1, 3, MEMBERS_MAX];
+/// How many may vote: each entry costs one more acknowledgement, and more would survive more losses than machines have.
+pub(super) const MEMBERS_MAX: usize = 5;
 
 /// What a node of the log must be told.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,8 +20,8 @@ pub struct RaftSettings {
     pub dir: PathBuf,
     /// Where its peers reach it: `HOST:PORT`.
     pub advertise: String,
-    /// The members the fleet begins with, this one among them: node id to `HOST:PORT`. Not looked at any more once the
-    /// fleet is founded.
+    /// The members the fleet begins with, this one among them: node id to `HOST:PORT`. None: this node waits until a fleet
+    /// takes it in. Not looked at any more once it belongs to one.
     pub initial_members: BTreeMap<u64, String>,
 }
 
@@ -29,11 +33,14 @@ impl RaftSettings {
     pub fn validate(&self) -> Result<(), OpenError> {
         let members = &self.initial_members;
         let refuse = |text| Err(OpenError::Settings(text));
-        if !MEMBERS_ALLOWED.contains(&members.len()) {
-            return refuse(format!("initial-members names {} controllers: it must be 1, 3 or 5", members.len()));
-        }
         if self.node == 0 || members.contains_key(&0) {
             return refuse("node id 0 stands for no node: count from 1".to_owned());
+        }
+        if members.is_empty() {
+            return Ok(());
+        }
+        if !MEMBERS_ALLOWED.contains(&members.len()) {
+            return refuse(format!("initial-members names {} controllers: it must be 1, 3 or 5", members.len()));
         }
         match members.get(&self.node) {
             None => refuse(format!("initial-members does not name node-id {}, which is this controller", self.node)),
@@ -84,8 +91,19 @@ pub enum OpenError {
         /// What is wrong, and what to do about it.
         problem: String,
     },
+    /// Sled does not open the log.
+    #[error(
+        "the log in the data directory {0} is damaged ({what}): what can be done about it is found and done, and nothing \
+         deleted, by: replisome controller repair --config FILE, with this controller's file", dir.display()
+    )]
+    Damaged {
+        /// The directory.
+        dir: PathBuf,
+        /// What sled said.
+        what: String,
+    },
     /// The directory could not be read or written.
-    #[error("the data directory {0}: {doing}: {error}", dir.display())]
+    #[error("the data directory {0}: {doing}: {error}{1}", dir.display(), remedy(error.kind()))]
     Io {
         /// The directory.
         dir: PathBuf,

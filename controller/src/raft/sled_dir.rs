@@ -5,25 +5,28 @@
 //! `flush` writes and waits with `sync_file_range`, which flushes neither the disk's cache nor the file's size; so
 //! `sync_data` on sled's file follows each flush. And a page above a quarter segment (128 KiB) goes to a file of its own
 //! under `blobs/`, which sled never syncs at all; so values must be small enough that a leaf of sixteen stays far below
-//! (`disk` cuts entries into pieces).
+//! (`disk` cuts entries into pieces). It also goes on without the end of a file that it can't read; `witness` tells.
 
 use std::fs::{self, File};
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::blocking::Blocking;
 use sled::{Batch, Db, IVec};
 
-use super::data_dir::LOST;
 use super::durable_file::{self, sync_dir};
 use super::medium::{Medium, Pairs, Tree};
 use super::settings::OpenError;
+use super::witness::Witness;
 
 /// Sled's own directory within the data directory.
-const DIR: &str = "log";
+pub(super) const DIR: &str = "log";
+/// How often it was synced, in sled's default tree.
+const SYNCS: &str = "syncs";
 /// Sled's default is a gigabyte; the log is short.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// How long a directory that is in use is waited for: a predecessor that was just killed, or sled's own threads.
@@ -38,6 +41,8 @@ pub(super) struct SledDir {
     meta: sled::Tree,
     /// Sled's file, for the `fsync` that sled leaves out.
     file: File,
+    /// How often that was done. Locked by who does it.
+    witness: Mutex<Witness>,
 }
 
 impl SledDir {
@@ -56,7 +61,14 @@ impl SledDir {
         let log = db.open_tree("log").map_err(sled_failed)?;
         let meta = db.open_tree("meta").map_err(sled_failed)?;
         let file = File::open(path.join("db")).map_err(io("opening sled's file"))?;
-        let opened = Self { dir: dir.to_owned(), db, log, meta, file };
+        let witness = Witness::open(dir).map_err(io("opening the file `syncs`"))?;
+        let found = db.get(SYNCS).map_err(sled_failed)?.and_then(|count| count.as_ref().try_into().ok());
+        let found = found.map_or(0, u64::from_be_bytes);
+        if found < witness.count() {
+            let what = format!("its end is lost: it was made durable {} times, and shows {found}", witness.count());
+            return Err(OpenError::Damaged { dir: dir.to_owned(), what });
+        }
+        let opened = Self { dir: dir.to_owned(), db, log, meta, file, witness: Mutex::new(witness) };
         opened.sync().map_err(io("the first sync"))?;
         // The names of the directory itself, of sled's, and of the files in it.
         let above = dir.canonicalize().ok().and_then(|dir| dir.parent().map(PathBuf::from));
@@ -98,8 +110,12 @@ impl Medium for SledDir {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let mut witness = self.witness.lock().expect("nothing panics while it is locked");
+        let count = witness.count() + 1;
+        self.db.insert(SYNCS, &count.to_be_bytes())?;
         self.db.flush()?;
-        self.file.sync_data()
+        self.file.sync_data()?;
+        witness.note(count)
     }
 
     fn read_file(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
@@ -108,6 +124,11 @@ impl Medium for SledDir {
 
     fn replace_file(&self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         durable_file::replace(&self.dir.join(name), parts)
+    }
+
+    fn room(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.dir).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 
@@ -134,16 +155,8 @@ fn explain(dir: &Path, error: sled::Error) -> OpenError {
     }
     match error {
         sled::Error::Io(error) => OpenError::Io { dir, doing: "opening its log", error },
-        error => damaged(&dir, &error.to_string()),
+        // Its own text ends with an empty backtrace.
+        sled::Error::Corruption { .. } => OpenError::Damaged { dir, what: "a checksum does not match".to_owned() },
+        error => OpenError::Damaged { dir, what: error.to_string() },
     }
-}
-
-/// A log that sled can't open, and what to do about it.
-pub(super) fn damaged(dir: &Path, error: &str) -> OpenError {
-    let problem = format!(
-        "sled finds its log damaged ({error}). The files {0}/snap.* hold nothing that {0}/db doesn't: move them out of \
-         the directory and start again. If that fails too: {LOST}",
-        dir.join(DIR).display()
-    );
-    OpenError::Refused { dir: dir.to_owned(), problem }
 }

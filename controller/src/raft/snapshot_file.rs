@@ -20,11 +20,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::checksum;
 use super::medium::Medium;
 use super::types::{Held, LogId, SnapshotMeta, decode, encode};
 
 const FILE: &str = "table.snapshot";
-const CRC_BYTES: usize = 4;
 
 /// The file.
 #[derive(Debug)]
@@ -74,11 +74,7 @@ impl SnapshotFile {
         let _alone = self.kept();
         let Some(bytes) = self.medium.read_file(FILE)? else { return Ok(None) };
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, format!("{FILE} is damaged"));
-        let (content, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or_else(damaged)?;
-        if crc32fast::hash(content) != u32::from_le_bytes(*crc) {
-            return Err(damaged());
-        }
-        decode(content).map(Some)
+        decode(checksum::checked(&bytes).ok_or_else(damaged)?).map(Some)
     }
 
     /// Keeps a snapshot, unless a newer one is there. Durable when it returns. Blocks.
@@ -88,8 +84,7 @@ impl SnapshotFile {
             return Ok(());
         }
         let content = encode(&(meta, table));
-        let crc = crc32fast::hash(&content).to_le_bytes();
-        self.medium.replace_file(FILE, &[&content, &crc])?;
+        self.medium.replace_file(FILE, &[&content, &checksum::of(&content)])?;
         kept.newest = meta.last_log_id;
         self.changed.notify_waiters();
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use common::bug::{self, Bug};
 use openraft::ServerState;
 
 use super::types::Metrics;
@@ -23,10 +24,21 @@ pub struct Standing {
     pub has_quorum: bool,
     /// What keeps this node from taking part, and what to do about it; `None` if nothing.
     pub trouble: Option<String>,
+    /// Where a member is, if this node was removed: whoever comes here should ask there.
+    pub referral: Option<String>,
+}
+
+/// Why a node belongs to no fleet.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(super) struct Absence {
+    /// For people, with what to do about it.
+    pub why: String,
+    /// Where a member is that told it.
+    pub referral: Option<String>,
 }
 
 /// A member of the fleet, as it answered.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct ControllerView {
     /// Its node id.
     pub id: u64,
@@ -40,6 +52,10 @@ pub struct ControllerView {
     pub applied: u64,
     /// Its software version; empty if unreachable.
     pub software: String,
+    /// Whether it has a vote; a learner has none.
+    pub votes: bool,
+    /// What will stop it, or slow the fleet, unless somebody sees to it; empty if nothing.
+    pub warning: String,
 }
 
 /// What openraft takes itself for.
@@ -55,22 +71,24 @@ pub(super) fn role(metrics: &Metrics) -> &'static str {
 
 /// Judges by what openraft showed, how long ago that was, and the leader that was heard lately. The age counts because
 /// `millis_since_quorum_ack` stands still when openraft does, for instance in a slow write.
-pub(super) fn judge(metrics: &Metrics, age: Duration, heard: Option<u64>, trouble: Option<String>) -> Standing {
+pub(super) fn judge(metrics: &Metrics, age: Duration, heard: Option<u64>, absence: Option<Absence>) -> Standing {
     let stopped = metrics.running_state.as_ref().err();
     let quorum_age = metrics.millis_since_quorum_ack.map(|millis| Duration::from_millis(millis) + age);
-    let confirmed = quorum_age.is_some_and(|age| age < QUORUM_AGE_MAX);
+    let confirmed = quorum_age.is_some_and(|age| age < QUORUM_AGE_MAX) || bug::is(Bug::LeaseWithoutQuorum);
     let leads =
         (stopped.is_none() && metrics.state == ServerState::Leader && confirmed).then_some(metrics.current_term);
     let leader =
         if leads.is_some() { Some(metrics.id) } else { heard.filter(|id| metrics.current_leader == Some(*id)) };
     let address = |id| metrics.membership_config.membership().get_node(&id).map(|member| member.address.clone());
     let leader = leader.and_then(|id| Some((id, address(id)?)));
+    let (trouble, referral) = absence.map(|Absence { why, referral }| (why, referral)).unzip();
     Standing {
         leads,
         has_quorum: leader.is_some(),
         leader,
         initialized: metrics.last_applied.is_some(),
         trouble: stopped.map(|fatal| format!("the log has stopped, restart the controller: {fatal}")).or(trouble),
+        referral: referral.flatten(),
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use super::data_dir::LOST;
+use super::data_dir::lost;
 use super::node::Inner;
-use super::standing::{Standing, judge};
+use super::standing::{Absence, Standing, judge};
 
 /// How often the standing is judged anew while openraft shows nothing.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -21,7 +21,7 @@ impl Inner {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let metrics = shown.borrow_and_update().clone();
-            let standing = judge(&metrics, taken.elapsed(), self.heard.recent_leader(), self.trouble());
+            let standing = judge(&metrics, taken.elapsed(), self.heard.recent_leader(), self.absence());
             self.announce(standing);
             tokio::select! {
                 changed = shown.changed() => {
@@ -55,14 +55,17 @@ impl Inner {
     }
 
     /// What keeps this node from taking part.
-    fn trouble(&self) -> Option<String> {
+    fn absence(&self) -> Option<Absence> {
         let mistaken = self.heard.recent_mistake().map(|store| {
-            format!(
-                "the fleet knows controller {} with another data directory: store {store}, this one is {}. It was lost \
-                 or exchanged, and must not vote under its old node id. Put the old directory back; {LOST}",
-                self.own.node, self.own.store
-            )
+            let why = format!(
+                "the fleet knows controller {0} with another data directory: store {store}, this one is {1}. It was lost or \
+                 exchanged, and counts for nothing. Put the old directory back; {2}",
+                self.own.node,
+                self.own.store,
+                lost(self.own.node)
+            );
+            Absence { why, referral: None }
         });
-        mistaken.or_else(|| self.founding.borrow().clone())
+        mistaken.or_else(|| self.absence.borrow().clone())
     }
 }

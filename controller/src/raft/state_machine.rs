@@ -83,7 +83,10 @@ impl RaftStateMachine<Types> for StateMachine {
     async fn get_snapshot_builder(&mut self) -> Builder {
         let snapshot_id = self.applied.map_or_else(|| "nothing".to_owned(), |last| last.to_string());
         let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone(), snapshot_id };
-        Builder { meta, table: Arc::new(self.table.read().clone()), file: self.file.clone() }
+        // Nothing is applied before this returns, so it is the table at that place of the log; a copy would be as large again.
+        let table = self.table.clone();
+        let table = access(&*self.file.medium, move || Ok(encode(&*table.read()))).await;
+        Builder { meta, table: Some(table), file: self.file.clone() }
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
@@ -118,26 +121,26 @@ impl RaftStateMachine<Types> for StateMachine {
     }
 }
 
-/// The table as it was at one place of the log, to be written beside the log's work.
+/// The table as it was at one place of the log, to be kept beside the log's work.
 #[derive(Debug)]
 pub(super) struct Builder {
     meta: SnapshotMeta,
-    table: Arc<State>,
+    /// Its bytes, until they are kept.
+    table: Option<io::Result<Vec<u8>>>,
     file: Arc<SnapshotFile>,
 }
 
 impl RaftSnapshotBuilder<Types> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
-        let (meta, table, file) = (self.meta.clone(), self.table.clone(), self.file.clone());
-        let build = move || {
-            let bytes = encode(&*table);
-            file.save(&meta, &bytes)?;
-            Ok(bytes)
-        };
-        let built = access(&*self.file.medium, build).await;
         let failed =
             |error: io::Error| StorageIOError::write_snapshot(Some(self.meta.signature()), AnyError::new(&error));
-        let snapshot = Box::new(Cursor::new(built.map_err(failed)?));
-        Ok(Snapshot { meta: self.meta.clone(), snapshot })
+        let table = self.table.take().expect("openraft builds one snapshot with a builder").map_err(failed)?;
+        let (meta, file) = (self.meta.clone(), self.file.clone());
+        let keep = move || {
+            file.save(&meta, &table)?;
+            Ok(table)
+        };
+        let kept = access(&*self.file.medium, keep).await.map_err(failed)?;
+        Ok(Snapshot { meta: self.meta.clone(), snapshot: Box::new(Cursor::new(kept)) })
     }
 }

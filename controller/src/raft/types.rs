@@ -36,6 +36,8 @@ pub(super) type SnapshotMeta = openraft::SnapshotMeta<u64, Member>;
 pub(super) type Held = (SnapshotMeta, Vec<u8>);
 /// Who belongs to the fleet, and since which entry.
 pub(super) type StoredMembership = openraft::StoredMembership<u64, Member>;
+/// The same as openraft goes by it.
+pub(super) type EffectiveMembership = openraft::EffectiveMembership<u64, Member>;
 /// A disk that failed, as openraft wants it: it stops for good then.
 pub(super) type StorageError = openraft::StorageError<u64>;
 /// What openraft shows of itself.
@@ -78,7 +80,7 @@ pub struct Member {
 }
 
 /// The version of the form of everything that is kept or sent.
-pub(super) const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 2;
 
 /// A value as it is kept: the version of the form, then postcard's encoding.
 pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! One command, applied: the only way the table changes.
 
+use common::bug::{self, Bug};
 use common::ids::Revision;
 
 use super::State;
@@ -9,6 +10,7 @@ use super::invariants;
 use super::outcome::{Effect, Outcome, Refused, Rejection};
 use super::requests::fingerprint;
 use super::sessions::Session;
+use super::slots::{Life, Vacancy};
 
 impl State {
     /// Applies a command as the change `revision`, wholly or not at all. The same commands in the same order make the
@@ -39,7 +41,15 @@ impl State {
         if let Some(answer) = request.and_then(|(id, asked)| self.requests.answer(id, asked)) {
             return answer;
         }
-        let is_mere_batch = matches!(command, Command::Moves(_) | Command::Released(_) | Command::ReportTopics(_));
+        let is_mere_batch = matches!(
+            command,
+            Command::Moves(_)
+                | Command::Exchange(_)
+                | Command::Released(_)
+                | Command::ReportTopics(_)
+                | Command::BeginClaims(_)
+                | Command::EndClaims(_)
+        );
         let effect = self.dispatch(&Stamp { revision, time_ms, actor }, command)?;
         let outcome = Outcome { revision, effect };
         if is_mere_batch && matches!(outcome.effect, Effect::Batch { applied: 0, .. }) {
@@ -47,7 +57,9 @@ impl State {
             return Ok(outcome);
         }
         self.revision = revision;
-        if let Some((id, asked)) = request {
+        if let Some((id, asked)) = request
+            && !bug::is(Bug::NoRequestIds)
+        {
             self.requests.remember(id, asked, outcome.clone());
         }
         Ok(outcome)
@@ -57,6 +69,9 @@ impl State {
         match command {
             Command::BeginLeadership => {
                 self.controller_epoch = self.controller_epoch.next();
+                if bug::is(Bug::MovesOnElection) {
+                    self.slots.values_mut().for_each(|slot| slot.life = Life::Unassigned(Vacancy::Lost));
+                }
                 Ok(Effect::Done)
             }
             Command::AddCluster(cluster) => self.add_cluster(stamp, cluster),
@@ -80,17 +95,23 @@ impl State {
                 Ok(resumed)
             }
             Command::MovePartition { partition, to } => self.move_partition(stamp, &partition, &to),
+            Command::PinPartition { partition, to } => self.pin_partition(stamp, &partition, to),
+            Command::UnpinPartition { partition } => self.unpin_partition(stamp, &partition),
             Command::ReportTopics(reports) => Ok(batch(reports, |report| self.report_topic(stamp, report))),
             Command::SurveyRoute { route, incarnation } => self.survey_route(&route, incarnation),
-            Command::RegisterSession { session, worker, address, software, replaces } => {
+            Command::RegisterSession { session, worker, address, software, weight, replaces } => {
                 let registered =
-                    Session { worker, address, software, draining: false, registered: stamp.revision, owed: true };
+                    Session { worker, address, software, weight, draining: false, registered: stamp.revision, owed: 0 };
                 self.register_session(stamp, session, registered, replaces)
             }
             Command::DrainSession { session } => self.drain_session(stamp, session),
-            Command::SettleSessions(sessions) => Ok(self.settle_sessions(&sessions)),
+            Command::Rebalance { moves_max } => self.rebalance(stamp, moves_max),
+            Command::Freeze => Ok(self.freeze(stamp)),
+            Command::Unfreeze => Ok(self.unfreeze(stamp)),
+            Command::Settle { sessions, run } => Ok(self.settle(stamp, &sessions, run)),
             Command::DrainWorker { worker } => self.set_drained(stamp, &worker, true),
             Command::UndrainWorker { worker } => self.set_drained(stamp, &worker, false),
+            Command::RemoveWorker { worker } => self.remove_worker(stamp, &worker),
             Command::ExpireSession { session, reason, moves } => {
                 let known = self.sessions().get(&session).ok_or(Rejection::UnknownSession(session))?;
                 if self.hold.is_some() && !known.draining {
@@ -102,7 +123,10 @@ impl State {
             Command::HoldMoves { lost, registered, lasts } => Ok(self.hold_moves(stamp, lost, registered, lasts)),
             Command::EndHold { reason } => Ok(self.end_hold(stamp, &reason)),
             Command::Moves(moves) => Ok(batch(moves, |step| self.apply_move(stamp, &step))),
-            Command::Released(releases) => Ok(batch(releases, |release| self.apply_release(&release))),
+            Command::Exchange(all) => Ok(batch(all, |exchange| self.apply_exchange(stamp, &exchange))),
+            Command::Released(releases) => Ok(batch(releases, |release| self.apply_release(stamp, &release))),
+            Command::BeginClaims(begins) => Ok(batch(begins, |begin| self.begin_claim(&begin))),
+            Command::EndClaims(ends) => Ok(batch(ends, |end| self.end_claim(stamp, &end))),
             Command::RaiseEpoch { partition, granted, stored } => self.raise_epoch(stamp, &partition, granted, stored),
             Command::RecordEvents(events) => {
                 for event in events {
@@ -115,7 +139,7 @@ impl State {
 }
 
 /// Applies items one by one, each wholly or not at all, and names those that were refused.
-fn batch<T>(items: Vec<T>, mut apply: impl FnMut(T) -> Result<(), Rejection>) -> Effect {
+pub(super) fn batch<T>(items: Vec<T>, mut apply: impl FnMut(T) -> Result<(), Rejection>) -> Effect {
     let (mut applied, mut refused) = (0, Vec::new());
     for (index, item) in items.into_iter().enumerate() {
         match apply(item) {

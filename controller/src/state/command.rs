@@ -8,8 +8,10 @@ use common::config::{ClusterConfig, RouteSettings};
 use common::ids::{ClusterName, Epoch, Partition, Revision, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
 use common::offsets::StartPosition;
 use common::reason::Reason;
+use common::weight::Weight;
 use serde::{Deserialize, Serialize};
 
+use super::claims::{ClaimBegin, ClaimEnd};
 use super::events::NewEvent;
 use super::topics::{PartitionFacts, TopicFacts};
 
@@ -130,6 +132,18 @@ pub enum Command {
         /// Whom to.
         to: WorkerId,
     },
+    /// Has a partition be with one worker, whenever that takes work, until it is unpinned.
+    PinPartition {
+        /// Which.
+        partition: RoutePartition,
+        /// Whom to.
+        to: WorkerId,
+    },
+    /// Ends that.
+    UnpinPartition {
+        /// Which.
+        partition: RoutePartition,
+    },
     /// What a look at Kafka found, topic by topic.
     ReportTopics(Vec<TopicReport>),
     /// Every topic that a first complete look at the source found is in the table: what comes now appeared later.
@@ -149,6 +163,8 @@ pub enum Command {
         address: String,
         /// Its software version, for people.
         software: String,
+        /// How much work it takes, in proportion to others.
+        weight: Weight,
         /// The worker's earlier session, which ends in the same entry.
         replaces: Option<SessionId>,
     },
@@ -167,8 +183,27 @@ pub enum Command {
         /// Which.
         worker: WorkerId,
     },
-    /// Sessions were given their even share: nothing more moves for them.
-    SettleSessions(Vec<SessionId>),
+    /// Moves partitions until each session has its even share.
+    Rebalance {
+        /// How many at the most, if not as many as it takes.
+        moves_max: Option<u32>,
+    },
+    /// Has nothing move for balance or to where it is pinned.
+    Freeze,
+    /// Ends that.
+    Unfreeze,
+    /// Forgets a worker that is not there, and the pins to it.
+    RemoveWorker {
+        /// Which.
+        worker: WorkerId,
+    },
+    /// Nothing more moves for balance as things are.
+    Settle {
+        /// The sessions that have their even share.
+        sessions: Vec<SessionId>,
+        /// The rebalance that is over, by the change that began it.
+        run: Option<Revision>,
+    },
     /// A session is gone. Its partitions are unassigned and go to others in the same entry.
     ExpireSession {
         /// Which.
@@ -194,9 +229,15 @@ pub enum Command {
     },
     /// Single steps of a plan.
     Moves(Vec<Move>),
+    /// Partitions that change places for load.
+    Exchange(Vec<Exchange>),
     /// Partitions of which nothing can still be written by the session they were released from.
     Released(Vec<Release>),
-    /// A claim found a greater epoch stored than it was granted: the grant is taken back, the next one goes above.
+    /// The leader is about to claim partitions that lost their owner and are to have no other.
+    BeginClaims(Vec<ClaimBegin>),
+    /// It has claimed them.
+    EndClaims(Vec<ClaimEnd>),
+    /// A claim found a greater pair stored than it was granted: the grant is taken back, the next one goes above.
     RaiseEpoch {
         /// Which.
         partition: RoutePartition,
@@ -249,14 +290,42 @@ pub enum Cause {
     SessionLost,
     /// Its owner is draining.
     Drain,
-    /// Another session has less to do.
+    /// Another worker has less to do.
     Balance,
+    /// Another worker copies less.
+    Load,
     /// An operator paused it.
     Paused,
     /// It is being removed.
     Removed,
     /// An operator asked for it.
     Operator,
+    /// An operator pinned it to a worker that takes work.
+    Pinned,
+}
+
+/// Partitions that change places, so that what two sessions copy is closer to even. Both are released, or none is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Who copies too much.
+    pub from: SessionId,
+    /// Who copies less.
+    pub to: SessionId,
+    /// What goes from the one to the other.
+    pub gives: Given,
+    /// What comes back for it.
+    pub gets: Option<Given>,
+    /// What both copied, in bytes a second: for people.
+    pub rates: (u64, u64),
+}
+
+/// A partition that changes its place.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Given {
+    /// Which.
+    pub partition: RoutePartition,
+    /// The slot's epoch when this was planned.
+    pub planned_on: Epoch,
 }
 
 /// A release that is complete.
@@ -266,6 +335,8 @@ pub struct Release {
     pub partition: RoutePartition,
     /// The epoch it was held under.
     pub epoch: Epoch,
+    /// Whether all that its owner sent has arrived, and how far that is was stored.
+    pub clean: bool,
 }
 
 /// What a look at Kafka found of one topic.
@@ -302,6 +373,11 @@ pub enum Finding {
 }
 
 impl Cause {
+    /// Whether nothing but a wish makes it: such moves come in waves, and none while they are frozen.
+    pub fn is_choice(&self) -> bool {
+        matches!(self, Self::Balance | Self::Load | Self::Pinned)
+    }
+
     /// A stable word, for metrics and scripts.
     pub fn name(&self) -> &'static str {
         match self {
@@ -310,9 +386,11 @@ impl Cause {
             Self::SessionLost => "session-lost",
             Self::Drain => "drain",
             Self::Balance => "balance",
+            Self::Load => "load",
             Self::Paused => "paused",
             Self::Removed => "removed",
             Self::Operator => "operator",
+            Self::Pinned => "pinned",
         }
     }
 }
@@ -324,10 +402,12 @@ impl fmt::Display for Cause {
             Self::Released => "its owner gave it back",
             Self::SessionLost => "its owner was lost",
             Self::Drain => "its owner is draining",
-            Self::Balance => "another session has less to do",
+            Self::Balance => "another worker has less to do",
+            Self::Load => "another worker copies less",
             Self::Paused => "it is paused",
             Self::Removed => "it is being removed",
             Self::Operator => "an operator asked for it",
+            Self::Pinned => "it is pinned",
         })
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use common::ids::RoutePartition;
+
 use super::State;
 use super::events::EVENTS_PER_KIND_MAX;
 use super::requests::REQUESTS_MAX;
@@ -31,12 +33,17 @@ const C2: (&str, &str) =
     ("C2", "one owner per partition, under the slot's epoch, and a new owner only of an unassigned one");
 const C3: (&str, &str) = ("C3", "an owner or a destination is a registered session, and a worker has one session");
 const C4: (&str, &str) = ("C4", "slots exist exactly for partitions of topics on known routes");
-const C5: (&str, &str) = ("C5", "what an operator asked for the next grant ends with it");
 const C6: (&str, &str) = ("C6", "an election alone moves nothing");
-const C7: (&str, &str) = ("C7", "while moves are held a session ends by its own worker's doing alone");
-const R1: (&str, &str) = ("R1", "a route's clusters are known, and so is what a removed one left behind");
-const R2: (&str, &str) = ("R2", "a target topic has one writer on a route");
-const BOUNDS: (&str, &str) = ("B1", "tables of the past are bounded");
+// The table's own.
+const S1: (&str, &str) = ("S1", "a route's clusters are known, and so is what a removed one left behind");
+const S2: (&str, &str) = ("S2", "a target topic has one writer on a route");
+const S3: (&str, &str) = ("S3", "a pin names a worker that is known");
+const S4: (&str, &str) = ("S4", "a share is owed only to a session that takes work");
+const S5: (&str, &str) = ("S5", "while moves are held a session ends by its own worker's doing alone");
+const S6: (&str, &str) =
+    ("S6", "the leader claims only what was lost and nobody has, and what it claims is not forgotten before");
+const S7: (&str, &str) = ("S7", "what an operator asked for the next grant ends with it");
+const S8: (&str, &str) = ("S8", "tables of the past are bounded");
 
 /// Checks one table.
 pub fn check(state: &State) -> Result<(), Violation> {
@@ -45,10 +52,9 @@ pub fn check(state: &State) -> Result<(), Violation> {
     routes_and_clusters(state)?;
     slots_and_topics(state)?;
     let (requests, events) = (state.requests.len(), state.events.longest());
-    let absent = state.workers.values().filter(|worker| worker.presence != Presence::Registered && !worker.drained);
-    let absent = absent.count();
-    ensure(requests <= REQUESTS_MAX && events <= EVENTS_PER_KIND_MAX && absent <= ABSENT_WORKERS_MAX, BOUNDS, || {
-        format!("{requests} answers, {events} events of one kind, {absent} workers without a session")
+    let absent = state.forgettable_workers().count();
+    ensure(requests <= REQUESTS_MAX && events <= EVENTS_PER_KIND_MAX && absent <= ABSENT_WORKERS_MAX, S8, || {
+        format!("{requests} answers, {events} events of one kind, {absent} forgettable workers")
     })
 }
 
@@ -60,20 +66,27 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
             // A route that is gone took its floor with it: its next incarnation starts from the stored epochs.
             let floor = after.routes.get(&id.route).map(|route| route.epoch_floor);
             ensure(floor.is_none_or(|floor| floor >= old.epoch), C1, || format!("{id} left no floor behind"))?;
+            let is_lost = match old.life.owner() {
+                Some((session, _)) => !after.sessions().contains_key(&session),
+                None => old.owes_claim() && old.leader_claim.is_none(),
+            };
+            ensure(!is_lost || offsets_go(after, id), S6, || format!("{id} went unclaimed"))?;
             continue;
         };
         ensure(new.epoch >= old.epoch, C1, || format!("{id} fell from {} to {}", old.epoch, new.epoch))?;
-        let (Life::Assigned { session, epoch }, Some(owner)) = (new.life, old.life.owner()) else { continue };
+        let Life::Assigned { session, epoch } = new.life else { continue };
+        if old.life == new.life {
+            continue;
+        }
+        ensure(epoch > old.epoch, C1, || format!("{id} is granted under {epoch}, which was used"))?;
         // A lost session's partitions may go to others within the entry that ends it.
-        let same = (session, epoch) == owner && matches!(old.life, Life::Assigned { .. });
-        ensure(same || !after.sessions().contains_key(&owner.0), C2, || {
-            format!("{id} went from {} of session {} straight to session {session}", old.life.name(), owner.0)
-        })?;
+        let owner = old.life.owner().map(|(owner, _)| owner).filter(|owner| after.sessions().contains_key(owner));
+        ensure(owner.is_none(), C2, || format!("{id} went from {:?} straight to session {session}", old.life))?;
     }
     if before.hold.is_some() && after.hold.is_some() {
         for (id, session) in before.sessions().iter().filter(|(id, _)| !after.sessions().contains_key(id)) {
             let came_anew = after.session_of(&session.worker).is_some();
-            ensure(session.draining || came_anew, C7, || format!("session {id} of worker {} ended", session.worker))?;
+            ensure(session.draining || came_anew, S5, || format!("session {id} of worker {} ended", session.worker))?;
         }
     }
     if after.controller_epoch > before.controller_epoch {
@@ -82,9 +95,20 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
     Ok(())
 }
 
+/// Whether a route is gone, or going, with its stored offsets.
+fn offsets_go(state: &State, id: &RoutePartition) -> bool {
+    match state.routes.get(&id.route) {
+        Some(route) => route.leaving && !route.keep_offsets,
+        None => state.retired.contains_key(&id.route),
+    }
+}
+
 fn owners(state: &State) -> Result<(), Violation> {
     for (id, slot) in &state.slots {
-        if let Some(session) = slot.destination {
+        let is_open = slot.life.was_left_open();
+        ensure(slot.leader_claim.is_none() || is_open, S6, || format!("{id} is {}: {slot:?}", slot.life.name()))?;
+        if let Some(sent) = &slot.destination {
+            let session = sent.session;
             ensure(state.sessions().contains_key(&session), C3, || format!("{id} is to go to session {session}"))?;
         }
         let Some((session, epoch)) = slot.life.owner() else { continue };
@@ -92,7 +116,7 @@ fn owners(state: &State) -> Result<(), Violation> {
         ensure(epoch <= slot.epoch, C2, || format!("{id} is held under {epoch}, the slot has {}", slot.epoch))?;
         let is_assigned = matches!(slot.life, Life::Assigned { .. });
         let is_asked = slot.destination.is_some() || slot.accept == Some(Accept::Next);
-        ensure(!(is_assigned && is_asked), C5, || format!("{id} is assigned: {slot:?}"))?;
+        ensure(!(is_assigned && is_asked), S7, || format!("{id} is assigned: {slot:?}"))?;
     }
     Ok(())
 }
@@ -101,11 +125,16 @@ fn sessions_and_workers(state: &State) -> Result<(), Violation> {
     for (id, session) in state.sessions() {
         let newest = state.session_of(&session.worker);
         ensure(newest == Some(*id), C3, || format!("worker {} has {id} and {newest:?}", session.worker))?;
+        let takes_share = session.owed == 0 || !state.is_draining(*id);
+        ensure(takes_share, S4, || format!("{} partitions are owed to {id}", session.owed))?;
     }
     for (id, worker) in state.workers() {
         let session = state.sessions().get(&worker.session).filter(|session| session.worker == *id);
         let is_registered = worker.presence == Presence::Registered;
         ensure(session.is_some() == is_registered, C3, || format!("worker {id} is {:?}", worker.presence))?;
+    }
+    for worker in state.pinned_workers() {
+        ensure(state.workers.contains_key(worker), S3, || format!("there is no worker {worker}"))?;
     }
     Ok(())
 }
@@ -113,13 +142,13 @@ fn sessions_and_workers(state: &State) -> Result<(), Violation> {
 fn routes_and_clusters(state: &State) -> Result<(), Violation> {
     for (name, route) in state.routes() {
         for cluster in [&route.settings.source, &route.settings.target] {
-            ensure(state.clusters().contains_key(cluster), R1, || format!("route {name} needs cluster {cluster}"))?;
+            ensure(state.clusters().contains_key(cluster), S1, || format!("route {name} needs cluster {cluster}"))?;
         }
     }
     for (name, retired) in state.retired() {
         let cluster = &retired.source;
-        ensure(state.clusters().contains_key(cluster), R1, || format!("offsets of {name} are on cluster {cluster}"))?;
-        ensure(!state.routes().contains_key(name), R1, || format!("{name} is a route and a removed one"))?;
+        ensure(state.clusters().contains_key(cluster), S1, || format!("offsets of {name} are on cluster {cluster}"))?;
+        ensure(!state.routes().contains_key(name), S1, || format!("{name} is a route and a removed one"))?;
     }
     Ok(())
 }
@@ -131,13 +160,13 @@ fn slots_and_topics(state: &State) -> Result<(), Violation> {
         ensure(state.routes.contains_key(route), C4, || format!("topic {name} is on the unknown route {route}"))?;
         let wanted = if topic.leaving { 0 } else { topic.facts.map_or(0, |facts| facts.partitions) };
         let writer = state.routes[route].sources.get(&topic.target);
-        ensure(topic.facts.is_none() || writer == Some(name), R2, || format!("{writer:?} and {name} write {key:?}"))?;
+        ensure(topic.facts.is_none() || writer == Some(name), S2, || format!("{writer:?} and {name} write {key:?}"))?;
         let (mut present, mut own) = (0, 0);
         while let Some((id, slot)) = slots.next_if(|(id, _)| id.route == *route && id.topic == *name) {
             own += 1;
             present += u32::from(id.partition.0 < wanted);
-            let kept = id.partition.0 < wanted || slot.life.owner().is_some();
-            ensure(kept, C4, || format!("{id} has neither a topic nor an owner"))?;
+            let kept = id.partition.0 < wanted || slot.life.owner().is_some() || slot.owes_claim();
+            ensure(kept, C4, || format!("{id} has neither a topic nor an owner, nor is it to be claimed"))?;
         }
         ensure(present == wanted, C4, || format!("topic {name} of route {route} has {present} slots, not {wanted}"))?;
         ensure(!topic.leaving || own > 0, C4, || format!("topic {name} of route {route} left and is still there"))?;

@@ -12,6 +12,7 @@
 //!              |        facts      what       there        was there    by id      bounded
 //!              v
 //!            retired: groups of removed routes that are to be deleted          hold: missing workers keep what they have
+//!            balance: how much may move by choice
 //! ```
 //!
 //! Each command validates first and changes then; a batch (`Moves`, `Released`, `ReportTopics`) does so item by item
@@ -25,9 +26,18 @@
 //! starts from the epochs that `ReportTopics` brings from the stored offsets.
 
 mod apply;
+pub mod balance;
+#[cfg(test)]
+mod balance_test;
+pub mod claims;
+#[cfg(test)]
+mod claims_test;
 mod clusters;
 pub mod command;
 pub mod events;
+mod exchanges;
+#[cfg(test)]
+mod exchanges_test;
 pub mod hold;
 #[cfg(test)]
 mod hold_test;
@@ -35,15 +45,19 @@ pub mod invariants;
 #[cfg(test)]
 mod operators_test;
 pub mod outcome;
+mod pins;
 #[cfg(test)]
 mod random_test;
 mod requests;
+mod restore;
+#[cfg(test)]
+mod restore_test;
 pub mod retired;
 pub mod routes;
 pub mod sessions;
 pub mod slots;
 #[cfg(test)]
-mod state_test;
+pub(crate) mod state_test;
 pub mod topics;
 pub mod workers;
 
@@ -56,14 +70,16 @@ use common::ids::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use command::{Cause, Command, Envelope, Move, RequestId, Step};
+pub use balance::{Balance, Run};
+pub use claims::{ClaimBegin, ClaimEnd, ClaimOutcome, LeaderClaim};
+pub use command::{Cause, Command, Envelope, Exchange, Given, Move, RequestId, Step};
 pub use events::{Event, EventKind, NewEvent};
 pub use hold::Hold;
 pub use outcome::{Effect, Outcome, Rejection};
 pub use retired::Retired;
 pub use routes::Route;
 pub use sessions::Session;
-pub use slots::{Accept, Life, Slot, Vacancy, Wish};
+pub use slots::{Accept, Destination, Life, Slot, Vacancy, Wish};
 pub use topics::{Topic, TopicState};
 pub use workers::{Presence, Worker};
 
@@ -85,6 +101,7 @@ pub struct State {
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     pub(crate) hold: Option<Hold>,
+    pub(crate) balance: Balance,
     pub(crate) requests: requests::Requests,
     pub(crate) events: events::Events,
 }
@@ -105,6 +122,7 @@ impl State {
             sessions: BTreeMap::new(),
             workers: BTreeMap::new(),
             hold: None,
+            balance: Balance::default(),
             requests: requests::Requests::default(),
             events: events::Events::default(),
         }
@@ -182,6 +200,11 @@ impl State {
     /// What happened, oldest first, as far as it is still kept.
     pub fn events(&self) -> Vec<&Event> {
         self.events.list()
+    }
+
+    /// The change that a request made, as far as it is still known.
+    pub fn change_of(&self, request: RequestId) -> Option<Revision> {
+        self.requests.change_of(request)
     }
 
     /// A route as a worker is told it; `None` if there is no such route.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use common::ids::{ClusterName, Epoch, FleetId, FleetIncarnation, Partition, Revision, WorkerId};
+use common::ids::{ClusterName, Epoch, FleetId, FleetIncarnation, Partition, Revision, RoutePartition, WorkerId};
 use common::reason::Reason;
 
 use super::command::Release;
@@ -8,6 +8,11 @@ use super::state_test::{
     done, fleet, id, life, ready, refused, register, resume, route, session, settings, step, topic, try_do, waiting,
 };
 use super::*;
+
+/// Whom a partition was sent to.
+fn sent(state: &State, partition: u32) -> Option<SessionId> {
+    state.slots[&id(partition)].destination.as_ref().map(|sent| sent.session)
+}
 
 #[test]
 fn a_partition_is_moved_by_release_to_the_worker_an_operator_names() {
@@ -20,12 +25,12 @@ fn a_partition_is_moved_by_release_to_the_worker_an_operator_names() {
     assert_eq!(effect(&mut state, move_to("w9")), Err(Rejection::UnknownWorker(WorkerId::new("w9").unwrap())));
     assert_eq!(effect(&mut state, move_to("w1")), Ok(Effect::Done));
     assert_eq!(effect(&mut state, move_to("w1")), Ok(Effect::Exists), "it is on its way");
-    assert_eq!((life(&state, 0), state.slots[&id(0)].destination), ("releasing", Some(session(1))));
-    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]));
-    assert_eq!(state.slots[&id(0)].destination, Some(session(1)));
+    assert_eq!((life(&state, 0), sent(&state, 0)), ("releasing", Some(session(1))));
+    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5), clean: true }]));
+    assert_eq!(sent(&state, 0), Some(session(1)));
     let assign = step(&state, 0, Step::Assign { to: session(1) });
     done(&mut state, assign);
-    assert_eq!(state.slots[&id(0)].destination, None);
+    assert_eq!(sent(&state, 0), None);
 }
 
 #[test]
@@ -37,11 +42,53 @@ fn a_partition_is_not_moved_to_a_worker_that_takes_no_work_nor_while_it_is_not_t
     assert_eq!(try_do(&mut state, move_to("w1")), Err(Rejection::WorkerDraining(worker("w1"))));
     done(&mut state, move_to("w0"));
     done(&mut state, Command::ExpireSession { session: session(0), reason: "test".into(), moves: vec![] });
-    assert_eq!(state.slots[&id(0)].destination, None, "its destination went");
+    assert_eq!(sent(&state, 0), None, "its destination went");
     assert_eq!(try_do(&mut state, move_to("w0")), Err(Rejection::WorkerAbsent(worker("w0"))));
     done(&mut state, Command::UndrainWorker { worker: worker("w1") });
     done(&mut state, Command::PauseRoute { route: route(0), reason: "test".into() });
     assert!(matches!(try_do(&mut state, move_to("w1")), Err(Rejection::NotWanted { .. })));
+}
+
+#[test]
+fn a_pin_stands_over_its_workers_restarts_and_beats_a_move() {
+    let mut state = fleet();
+    let worker = |name: &str| WorkerId::new(name).unwrap();
+    let pin = |name: &str| Command::PinPartition { partition: id(0), to: worker(name) };
+    let unpin = || Command::UnpinPartition { partition: id(0) };
+    let move_to = |name: &str| Command::MovePartition { partition: id(0), to: worker(name) };
+    let effect = |state: &mut State, command| try_do(state, command).map(|outcome| outcome.effect);
+    assert_eq!(effect(&mut state, pin("w9")), Err(Rejection::UnknownWorker(worker("w9"))));
+    let other = RoutePartition { partition: Partition(9), ..id(0) };
+    let pin_other = Command::PinPartition { partition: other.clone(), to: worker("w0") };
+    assert_eq!(effect(&mut state, pin_other), Err(Rejection::UnknownPartition(other)));
+    assert_eq!(effect(&mut state, unpin()), Ok(Effect::Exists));
+    done(&mut state, move_to("w1"));
+    done(&mut state, pin("w0"));
+    assert_eq!(sent(&state, 0), None, "the last word counts");
+    assert_eq!(effect(&mut state, pin("w0")), Ok(Effect::Exists));
+    let pinned = Rejection::Pinned { partition: id(0), worker: worker("w0") };
+    assert!(pinned.to_string().ends_with("replisome assignment unpin --route r0 --topic t0 --partition 0"));
+    assert_eq!(effect(&mut state, move_to("w1")), Err(pinned));
+    done(&mut state, register(7, 0, Some(session(0))));
+    assert_eq!(state.pinned_session(&state.slots[&id(0)]), Some(session(7)));
+    done(&mut state, Command::ExpireSession { session: session(7), reason: "test".into(), moves: vec![] });
+    assert_eq!(state.pinned_session(&state.slots[&id(0)]), None);
+    done(&mut state, move_to("w1"));
+    assert_eq!(sent(&state, 0), Some(session(1)), "while its worker is gone it may go anywhere");
+    done(&mut state, unpin());
+    assert_eq!(state.slots[&id(0)].pin, None);
+}
+
+#[test]
+fn a_pinned_move_names_the_worker_of_the_pin() {
+    let mut state = fleet();
+    done(&mut state, Command::PinPartition { partition: id(0), to: WorkerId::new("w1").unwrap() });
+    let step = Step::Assign { to: session(1) };
+    let assign = Move { partition: id(0), planned_on: Epoch(4), step, cause: Cause::Pinned };
+    done(&mut state, Command::Moves(vec![assign]));
+    let texts: Vec<_> = state.events().into_iter().map(|event| event.event.text.as_str()).collect();
+    assert!(texts.last().is_some_and(|text| text.ends_with("epoch 5): it is pinned to worker w1")), "{texts:?}");
+    assert!(texts.contains(&"r0:t0/0 is pinned to worker w1"), "{texts:?}");
 }
 
 #[test]
@@ -65,18 +112,26 @@ fn a_drained_worker_stays_drained_over_its_restarts() {
 #[test]
 fn an_even_share_is_owed_to_who_comes_or_takes_work_again_until_it_is_given() {
     let mut state = fleet();
-    let (worker, owed) =
-        (WorkerId::new("w0").unwrap(), |state: &State, number| state.sessions()[&session(number)].owed);
-    done(&mut state, register(7, 0, Some(session(0))));
-    assert!(owed(&state, 7), "nothing was given to the session whose place it took");
-    done(&mut state, Command::SettleSessions(vec![session(7), session(9)]));
-    assert_eq!((owed(&state, 7), owed(&state, 1)), (false, true));
-    done(&mut state, register(8, 0, Some(session(7))));
-    assert!(!owed(&state, 8));
+    let worker = WorkerId::new("w2").unwrap();
+    let owed = |state: &State, number| state.sessions()[&session(number)].owed;
+    let settle = |number| Command::Settle { sessions: vec![session(number), session(9)], run: None };
+    assert_eq!((owed(&state, 0), owed(&state, 1)), (0, 0), "there was nothing to share when they came");
+    done(&mut state, register(2, 2, None));
+    assert_eq!(owed(&state, 2), 1, "two partitions by three, rounded up");
+    done(&mut state, register(7, 2, Some(session(2))));
+    assert_eq!(owed(&state, 7), 1, "nothing was given to the session whose place it took");
+    done(&mut state, settle(7));
+    done(&mut state, register(8, 2, Some(session(7))));
+    assert_eq!(owed(&state, 8), 0);
+    done(&mut state, Command::UndrainWorker { worker: worker.clone() });
+    assert_eq!(owed(&state, 8), 0, "it was not drained");
     done(&mut state, Command::DrainWorker { worker: worker.clone() });
-    assert!(!owed(&state, 8));
-    done(&mut state, Command::UndrainWorker { worker });
-    assert!(owed(&state, 8));
+    done(&mut state, Command::UndrainWorker { worker: worker.clone() });
+    assert_eq!(owed(&state, 8), 1);
+    done(&mut state, Command::DrainSession { session: session(8) });
+    assert_eq!(owed(&state, 8), 0);
+    done(&mut state, register(3, 2, Some(session(8))));
+    assert_eq!(owed(&state, 3), 1, "its earlier self was giving everything away");
 }
 
 #[test]
@@ -91,15 +146,19 @@ fn a_worker_that_drained_and_ended_has_left_and_any_other_is_lost() {
     let assign = step(&state, 0, Step::Assign { to: session(1) });
     done(&mut state, assign);
     done(&mut state, Command::DrainSession { session: session(1) });
+    assert!(matches!(state.slots[&id(0)].life, Life::Releasing { .. }), "what it has is taken back at once");
     done(&mut state, end(1));
     assert_eq!(presence(&state, "w1"), Presence::Lost, "it had not given back what it had");
 }
 
 #[test]
-fn absent_workers_are_forgotten_the_oldest_first_and_drained_ones_never() {
+fn absent_workers_are_forgotten_the_oldest_first_and_those_somebody_spoke_of_never() {
     let mut state = fleet();
+    let pinned = WorkerId::new("w2").unwrap();
+    done(&mut state, register(2, 2, None));
+    done(&mut state, Command::PinPartition { partition: id(0), to: pinned.clone() });
     done(&mut state, Command::DrainWorker { worker: WorkerId::new("w0").unwrap() });
-    for number in [0, 1] {
+    for number in [0, 1, 2] {
         done(&mut state, Command::ExpireSession { session: session(number), reason: "test".into(), moves: vec![] });
     }
     let worker = |number: usize| WorkerId::new(format!("x{number}")).unwrap();
@@ -111,7 +170,30 @@ fn absent_workers_are_forgotten_the_oldest_first_and_drained_ones_never() {
     state.forget_workers();
     assert!(!state.workers().contains_key(&WorkerId::new("w1").unwrap()), "the oldest");
     assert!(state.workers().contains_key(&WorkerId::new("w0").unwrap()), "drained");
+    assert!(state.workers().contains_key(&pinned), "pinned");
+    assert_eq!(state.workers().len(), 2 + workers::ABSENT_WORKERS_MAX);
+    done(&mut state, Command::UnpinPartition { partition: id(0) });
     assert_eq!(state.workers().len(), 1 + workers::ABSENT_WORKERS_MAX);
+    assert!(!state.workers().contains_key(&pinned), "nobody speaks of it any more");
+}
+
+#[test]
+fn a_worker_is_removed_with_all_that_was_said_of_it_once_it_is_not_there() {
+    let mut state = fleet();
+    let worker = WorkerId::new("w0").unwrap();
+    let remove = || Command::RemoveWorker { worker: worker.clone() };
+    let refusal = try_do(&mut state, remove()).unwrap_err();
+    assert_eq!(refusal, Rejection::WorkerPresent(worker.clone()));
+    assert!(refusal.to_string().contains("stop its process first") && refusal.to_string().contains("worker drain w0"));
+    done(&mut state, Command::DrainWorker { worker: worker.clone() });
+    done(&mut state, Command::PinPartition { partition: id(1), to: worker.clone() });
+    done(&mut state, Command::ExpireSession { session: session(0), reason: "test".into(), moves: vec![] });
+    done(&mut state, remove());
+    assert!(!state.workers().contains_key(&worker));
+    assert_eq!(state.slots[&id(1)].pin, None);
+    assert_eq!(try_do(&mut state, remove()), Err(Rejection::UnknownWorker(worker)));
+    done(&mut state, register(7, 0, None));
+    assert!(!state.is_draining(session(7)), "it is a new worker");
 }
 
 #[test]
@@ -124,13 +206,13 @@ fn an_accepted_offset_is_accepted_by_the_next_grant_alone() {
     done(&mut state, resume(Some(Partition(0)), true));
     assert_eq!((life(&state, 0), life(&state, 1)), ("releasing", "assigned"), "what runs is released for it");
     assert!(!state.slots[&id(0)].accepts(Epoch(5)));
-    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]));
+    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5), clean: true }]));
     let assign = step(&state, 0, Step::Assign { to: session(0) });
     done(&mut state, assign);
     assert!(state.slots[&id(0)].accepts(Epoch(6)) && !state.slots[&id(1)].accepts(Epoch(5)));
     // That grant comes to nothing: the next one accepts, and the one after that does not.
     done(&mut state, Command::RaiseEpoch { partition: id(0), granted: Epoch(6), stored: Epoch(8) });
-    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(6) }]));
+    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(6), clean: true }]));
     let assign = step(&state, 0, Step::Assign { to: session(0) });
     done(&mut state, assign);
     assert!(state.slots[&id(0)].accepts(Epoch(9)));
@@ -154,7 +236,7 @@ fn a_topic_that_was_created_again_is_accepted_by_a_look_that_knew_of_it() {
     let after_it = ready(&state, route(0), topic(0), 4, 3, 0);
     done(&mut state, after_it);
     assert_eq!(state.topics[&(route(0), topic(0))].accepting, None);
-    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]));
+    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5), clean: true }]));
     for partition in [0, 1, 2] {
         let assign = step(&state, partition, Step::Assign { to: session(0) });
         done(&mut state, assign);

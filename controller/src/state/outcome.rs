@@ -171,9 +171,27 @@ pub enum Rejection {
     /// The worker takes no more work.
     #[error("worker {0} is draining")]
     WorkerDraining(WorkerId),
+    /// The worker has a session.
+    #[error(
+        "worker {0} is there; stop its process first, which gives its partitions to others, or keep it from work: replisome \
+         worker drain {0}"
+    )]
+    WorkerPresent(WorkerId),
     /// The worker has no session now.
     #[error("worker {0} is not there now")]
     WorkerAbsent(WorkerId),
+    /// A pin says otherwise.
+    #[error(
+        "{partition} is pinned to worker {worker}, which takes work; unpin it first: replisome assignment unpin --route \
+         {} --topic {} --partition {}",
+        partition.route, partition.topic, partition.partition
+    )]
+    Pinned {
+        /// The partition.
+        partition: RoutePartition,
+        /// The worker it is pinned to.
+        worker: WorkerId,
+    },
     /// The slot changed since the move was planned.
     #[error("{partition} has epoch {found}, the move was planned on {planned_on}")]
     StaleEpoch {
@@ -192,6 +210,17 @@ pub enum Rejection {
         /// What it is.
         found: String,
     },
+    /// What moves by choice may not move any more.
+    #[error("{partition} stays where it is: {why}")]
+    Stays {
+        /// The partition.
+        partition: RoutePartition,
+        /// Why.
+        why: String,
+    },
+    /// Nothing moves for balance now.
+    #[error("moves for balance are frozen; end that first: replisome rebalance unfreeze")]
+    Frozen,
     /// One entry of the log can't hold it.
     #[error("the command has {bytes} bytes, more than the {bytes_max} of one entry of the log")]
     TooLarge {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use common::ids::{Epoch, FleetId, FleetIncarnation, Partition, Revision, RoutePartition, WorkerId};
+use common::offsets::NextOffset;
 use common::reason::Reason;
 use proptest::prelude::*;
 
@@ -65,7 +66,9 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
             let step = Step::Release { from };
             Command::Moves(vec![Move { partition, planned_on: epoch, step, cause: Cause::Balance }])
         }
-        29..=31 => Command::Released(vec![Release { partition, epoch: owner.map_or(epoch, |(_, epoch)| epoch) }]),
+        29..=31 => {
+            Command::Released(vec![Release { partition, epoch: owner.map_or(epoch, |(_, epoch)| epoch), clean: a > 0 }])
+        }
         33 => Command::RemoveCluster { cluster: cluster(if a.is_multiple_of(2) { "a" } else { "b" }).name },
         34 => Command::AddCluster(cluster(if a.is_multiple_of(2) { "a" } else { "b" })),
         35 => Command::OffsetsDeleted {
@@ -75,9 +78,28 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
         36..=38 => Command::MovePartition { partition, to: WorkerId::new(format!("w{}", b % 5)).unwrap() },
         39 => Command::DrainWorker { worker: WorkerId::new(format!("w{}", b % 5)).unwrap() },
         40 => Command::UndrainWorker { worker: WorkerId::new(format!("w{}", b % 5)).unwrap() },
-        41 => Command::SettleSessions(vec![s]),
+        41 => {
+            let run = state.balance.run().map(|run| run.since);
+            Command::Settle { sessions: vec![s], run: run.filter(|_| c.is_multiple_of(2)) }
+        }
         42 => Command::HoldMoves { lost: 2, registered: 3, lasts: Duration::from_secs(30) },
         43 => Command::EndHold { reason: "test".into() },
+        44..=45 => Command::PinPartition { partition, to: WorkerId::new(format!("w{}", b % 5)).unwrap() },
+        46 => Command::UnpinPartition { partition },
+        47 => Command::Rebalance { moves_max: (c > 4).then_some(c) },
+        48 => Command::Freeze,
+        49 => Command::Unfreeze,
+        50..=51 => Command::BeginClaims(vec![ClaimBegin { partition, planned_on: epoch }]),
+        52 => {
+            let outcome = if a > 2 { ClaimOutcome::Stands(NextOffset(7)) } else { ClaimOutcome::GivenUp };
+            Command::EndClaims(vec![ClaimEnd { partition, epoch, outcome }])
+        }
+        53 => Command::RemoveWorker { worker: WorkerId::new(format!("w{}", b % 5)).unwrap() },
+        54 => {
+            let gives = Given { partition: partition.clone(), planned_on: epoch };
+            let from = owner.map_or(s, |(session, _)| session);
+            Command::Exchange(vec![Exchange { from, to: session(b % 5), gives, gets: None, rates: (2, 1) }])
+        }
         _ => {
             let granted = owner.map_or(epoch, |(_, epoch)| epoch);
             Command::RaiseEpoch { partition, granted, stored: Epoch(epoch.0 + u64::from(c % 2)) }
@@ -91,7 +113,7 @@ proptest! {
     /// `apply` itself checks the invariants around each command, and that a rejection leaves no trace.
     #[test]
     fn no_order_of_commands_breaks_an_invariant(
-        commands in prop::collection::vec((0u8..45, 0u8..6, 0u8..6, 0u32..16), 1..60)
+        commands in prop::collection::vec((0u8..56, 0u8..6, 0u8..6, 0u32..16), 1..60)
     ) {
         let mut state = State::new(FleetId::new("f").unwrap(), FleetIncarnation(0));
         done(&mut state, Command::AddCluster(cluster("a")));

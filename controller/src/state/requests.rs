@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use common::ids::Revision;
 use serde::{Deserialize, Serialize};
 
 use super::command::{Command, RequestId};
@@ -32,6 +33,11 @@ impl Requests {
     pub fn answer(&self, request: RequestId, asked: Fingerprint) -> Option<Result<Outcome, Rejection>> {
         let (known, outcome) = self.answers.get(&request)?;
         Some(if *known == asked { Ok(outcome.clone()) } else { Err(Rejection::RequestReused(request)) })
+    }
+
+    /// The change that a request made.
+    pub fn change_of(&self, request: RequestId) -> Option<Revision> {
+        self.answers.get(&request).map(|(_, outcome)| outcome.revision)
     }
 
     /// Keeps an answer and forgets the oldest beyond the bound.

@@ -1,12 +1,16 @@
 //! Sessions: the registrations of workers. Whether one lives is the leader's to watch; here stands only what was
 //! decided.
 
-use common::ids::{Revision, SessionId, WorkerId};
+use common::ids::{Revision, RoutePartition, SessionId, WorkerId};
+use common::weight::Weight;
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use super::apply::batch;
+use super::command::{Cause, Move, Step};
 use super::events::{EventKind, NewEvent, Stamp};
 use super::outcome::{Effect, Rejection};
+use super::slots::{Life, Slot};
 use super::workers::{Presence, Worker};
 
 /// One registration of a worker.
@@ -18,12 +22,14 @@ pub struct Session {
     pub address: String,
     /// Its software version, for people.
     pub software: String,
+    /// How much work it takes, in proportion to others.
+    pub weight: Weight,
     /// Whether its process is shutting down: it gives back what it has and gets nothing more. See `is_draining`.
     pub draining: bool,
     /// The change that registered it.
     pub registered: Revision,
-    /// Whether it is still to be given its even share: it came, or takes work again, and nothing moved for it yet.
-    pub owed: bool,
+    /// How many partitions may still move for nothing but to give it its even share, since it came or takes work again.
+    pub owed: u32,
 }
 
 impl State {
@@ -32,7 +38,7 @@ impl State {
         &mut self,
         stamp: &Stamp,
         id: SessionId,
-        mut session: Session,
+        session: Session,
         replaces: Option<SessionId>,
     ) -> Result<Effect, Rejection> {
         if self.sessions().get(&id).is_some_and(|known| known.worker == session.worker) {
@@ -50,9 +56,10 @@ impl State {
                 None => Rejection::UnknownSession(replaces.expect("it differs from none")),
             });
         }
+        // It gets its worker's own partitions back, unless that one was giving them away; what was owed stays owed.
+        let owed = replaces.filter(|replaced| !self.is_draining(*replaced));
+        let owed = owed.map(|replaced| self.sessions[&replaced].owed);
         if let Some(replaced) = replaces {
-            // It gets its worker's own partitions back; what was owed to that worker stays owed.
-            session.owed = self.sessions[&replaced].owed;
             self.end_session(stamp, replaced, "its worker started anew");
         }
         let text = format!("session {id} of worker {worker} at {} registered", session.address);
@@ -67,29 +74,30 @@ impl State {
         };
         self.workers.insert(worker, known);
         self.sessions.insert(id, session);
+        let owed = owed.unwrap_or_else(|| self.even_share(id));
+        self.sessions.get_mut(&id).expect("just inserted").owed = owed;
         Ok(Effect::Done)
     }
 
-    /// Lets a session give back what it has.
+    /// Has a session give back what it has.
     pub(super) fn drain_session(&mut self, stamp: &Stamp, id: SessionId) -> Result<Effect, Rejection> {
         let session = self.sessions.get_mut(&id).ok_or(Rejection::UnknownSession(id))?;
         if session.draining {
             return Ok(Effect::Exists);
         }
         session.draining = true;
+        session.owed = 0;
         let text = format!("session {id} of worker {} drains", session.worker);
         self.events.record(stamp, NewEvent::new(EventKind::Session, text));
-        Ok(Effect::Done)
-    }
-
-    /// Notes that sessions were given their even share. Those that are gone need nothing.
-    pub(super) fn settle_sessions(&mut self, settled: &[SessionId]) -> Effect {
-        for id in settled {
-            if let Some(session) = self.sessions.get_mut(id) {
-                session.owed = false;
+        let release = |(partition, slot): (&RoutePartition, &Slot)| match slot.life {
+            Life::Assigned { session, epoch: planned_on } if session == id => {
+                let (partition, step) = (partition.clone(), Step::Release { from: id });
+                Some(Move { partition, planned_on, step, cause: Cause::Drain })
             }
-        }
-        Effect::Done
+            _ => None,
+        };
+        let releases = self.slots.iter().filter_map(release).collect();
+        Ok(batch(releases, |step| self.apply_move(stamp, &step)))
     }
 
     /// Ends a session that is known and takes its partitions from it.

@@ -12,7 +12,8 @@
 //!       +----------------------------------------------------+  released: applied, and not in the inventory
 //! ```
 //!
-//! There is no edge from Assigned to Assigned: two owners never overlap by plan. At-least-once has nothing to fence, so
+//! Unassigned has a loop: what was lost and is to have no other owner is claimed by the leader, under an epoch of its own
+//! (`claims`). There is no edge from Assigned to Assigned: two owners never overlap by plan. At-least-once has nothing to fence, so
 //! a loss passes through Fencing within one entry.
 
 use common::ids::{Epoch, Revision, RoutePartition, SessionId, WorkerId};
@@ -21,6 +22,7 @@ use common::reason::Reason;
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use super::claims::LeaderClaim;
 use super::command::{Cause, Move, Release, Step};
 use super::events::{EventKind, NewEvent, Stamp};
 use super::outcome::{Effect, Rejection};
@@ -35,10 +37,25 @@ pub struct Slot {
     pub life: Life,
     /// Where it begins if no offset is stored.
     pub start: StartPosition,
-    /// The session that an operator wants it to go to, until it is assigned or that session goes.
-    pub destination: Option<SessionId>,
+    /// Where it is to go next, until it is assigned or that session goes.
+    pub destination: Option<Box<Destination>>,
+    /// The worker that an operator wants it to be with whenever that takes work, until it is unpinned.
+    pub pin: Option<WorkerId>,
     /// Whether an operator accepted whatever offset is stored, for one grant.
     pub accept: Option<Accept>,
+    /// How far the leader's own claim is, while nobody has what was lost.
+    pub leader_claim: Option<LeaderClaim>,
+}
+
+/// Where a partition was sent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Destination {
+    /// Whom to.
+    pub session: SessionId,
+    /// What for.
+    pub cause: Cause,
+    /// The same for people.
+    pub why: String,
 }
 
 /// An operator accepted whatever offset is stored.
@@ -87,6 +104,8 @@ pub enum Vacancy {
     New,
     /// Its owner gave it back.
     Released,
+    /// The same, and left something open: records that may arrive yet, or an offset that may be stored yet.
+    Unclean,
     /// Its owner was lost.
     Lost,
 }
@@ -105,7 +124,8 @@ pub enum Wish {
 impl Slot {
     /// One that nobody ever had.
     pub(super) fn new(epoch: Epoch, start: StartPosition) -> Self {
-        Self { epoch, life: Life::Unassigned(Vacancy::New), start, destination: None, accept: None }
+        let life = Life::Unassigned(Vacancy::New);
+        Self { epoch, life, start, destination: None, pin: None, accept: None, leader_claim: None }
     }
 
     /// Whether an operator accepted whatever offset is stored for the grant under this epoch.
@@ -125,6 +145,11 @@ impl Life {
         }
     }
 
+    /// Whether nobody has it, and whoever had it last may still write or store something of it.
+    pub fn was_left_open(&self) -> bool {
+        matches!(self, Self::Unassigned(Vacancy::Unclean | Vacancy::Lost))
+    }
+
     /// The state's name, for people and scripts.
     pub fn name(&self) -> &'static str {
         match self {
@@ -140,7 +165,7 @@ impl From<Vacancy> for Cause {
     fn from(vacancy: Vacancy) -> Self {
         match vacancy {
             Vacancy::New => Self::New,
-            Vacancy::Released => Self::Released,
+            Vacancy::Released | Vacancy::Unclean => Self::Released,
             Vacancy::Lost => Self::SessionLost,
         }
     }
@@ -174,22 +199,27 @@ impl State {
     pub(super) fn apply_move(&mut self, stamp: &Stamp, step: &Move) -> Result<(), Rejection> {
         let life = self.check_move(step)?;
         let id = &step.partition;
+        let why = self.why(step);
         let (life, text) = match (life, step.step) {
             (Life::Assigned { session, epoch }, Step::Release { .. }) => {
-                let text = format!("{id} is released by {}: {}", self.owner_name(session, epoch), step.cause);
+                let text = format!("{id} is released by {}: {why}", self.owner_name(session, epoch));
                 (Life::Releasing { session, epoch, since: stamp.revision }, text)
             }
             (_, Step::Assign { to }) => {
                 let epoch = step.planned_on.next();
-                let text = format!("{id} is assigned to {}: {}", self.owner_name(to, epoch), step.cause);
+                let text = format!("{id} is assigned to {}: {why}", self.owner_name(to, epoch));
                 (Life::Assigned { session: to, epoch }, text)
             }
             (life, Step::Release { .. }) => unreachable!("checked: {id} is {}", life.name()),
         };
+        if step.cause == Cause::Balance && matches!(life, Life::Releasing { .. }) {
+            self.charge();
+        }
         let slot = self.slots.get_mut(id).expect("checked");
         if let Life::Assigned { epoch, .. } = life {
             slot.epoch = epoch;
             slot.destination = None;
+            slot.leader_claim = None;
             slot.accept = slot.accept.filter(|accept| *accept == Accept::Next).map(|_| Accept::Under(epoch));
         }
         slot.life = life;
@@ -197,8 +227,18 @@ impl State {
         Ok(())
     }
 
+    /// Why a partition moves, for people.
+    fn why(&self, step: &Move) -> String {
+        let Slot { pin, destination, .. } = &self.slots[&step.partition];
+        match (step.cause, pin, destination) {
+            (Cause::Pinned, Some(worker), _) => format!("{} to worker {worker}", step.cause),
+            (Cause::Load, _, Some(destination)) => destination.why.clone(),
+            _ => step.cause.to_string(),
+        }
+    }
+
     /// Whether a move still fits: the slot, its epoch, and for an assignment the session and the operators' wish.
-    fn check_move(&self, step: &Move) -> Result<Life, Rejection> {
+    pub(super) fn check_move(&self, step: &Move) -> Result<Life, Rejection> {
         let id = &step.partition;
         let slot = self.slots.get(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
         if slot.epoch != step.planned_on {
@@ -206,36 +246,62 @@ impl State {
             return Err(Rejection::StaleEpoch { partition, planned_on, found: slot.epoch });
         }
         match (slot.life, step.step) {
-            (Life::Assigned { session, .. }, Step::Release { from }) if session == from => {}
+            (Life::Assigned { session, .. }, Step::Release { from }) if session == from => {
+                if let Some(why) = self.stays(slot, from, step.cause) {
+                    return Err(Rejection::Stays { partition: id.clone(), why: why.to_owned() });
+                }
+            }
             (Life::Unassigned(_), Step::Assign { to }) => {
-                if !self.sessions().contains_key(&to) {
-                    return Err(Rejection::UnknownSession(to));
-                }
-                if self.is_draining(to) {
-                    return Err(Rejection::SessionDraining(to));
-                }
-                if let Wish::Stay(reason) | Wish::Stop(_, reason) = self.wish(id) {
-                    return Err(Rejection::NotWanted { partition: id.clone(), reason: reason.to_string() });
-                }
+                self.check_takes(to, id)?;
             }
             (life, _) => return Err(wrong_life(id, life)),
         }
         Ok(slot.life)
     }
 
+    /// Whether a session may get a partition.
+    pub(super) fn check_takes(&self, to: SessionId, id: &RoutePartition) -> Result<(), Rejection> {
+        if !self.sessions().contains_key(&to) {
+            return Err(Rejection::UnknownSession(to));
+        }
+        if self.is_draining(to) {
+            return Err(Rejection::SessionDraining(to));
+        }
+        self.check_wanted(id)
+    }
+
+    /// Whether a partition is to be copied.
+    fn check_wanted(&self, id: &RoutePartition) -> Result<(), Rejection> {
+        match self.wish(id) {
+            Wish::Run => Ok(()),
+            Wish::Stay(reason) | Wish::Stop(_, reason) => {
+                Err(Rejection::NotWanted { partition: id.clone(), reason: reason.to_string() })
+            }
+        }
+    }
+
     /// Ends a release.
-    pub(super) fn apply_release(&mut self, release: &Release) -> Result<(), Rejection> {
-        let Release { partition: id, epoch } = release;
+    pub(super) fn apply_release(&mut self, stamp: &Stamp, release: &Release) -> Result<(), Rejection> {
+        let Release { partition: id, epoch, clean } = release;
         let slot = self.slots.get_mut(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
-        match slot.life {
-            Life::Releasing { epoch: held, .. } if held == *epoch => slot.life = Life::Unassigned(Vacancy::Released),
+        let session = match slot.life {
+            Life::Releasing { session, epoch: held, .. } if held == *epoch => session,
             life => return Err(wrong_life(id, life)),
+        };
+        slot.life = Life::Unassigned(if *clean { Vacancy::Released } else { Vacancy::Unclean });
+        if !clean {
+            let owner = self.owner_name(session, *epoch);
+            let text = format!(
+                "unclean release: {id} was given back by {owner} before all that was sent had arrived and was stored; the \
+                 next owner begins at the stored offset and copies the rest again"
+            );
+            self.events.record(stamp, NewEvent::new(EventKind::Fence, text).on_partition(id));
         }
         self.drop_unwanted(&id.route, &id.topic);
         Ok(())
     }
 
-    /// Takes a grant back whose claim found a greater epoch stored; the next grant goes above it.
+    /// Takes a grant back whose claim found a greater pair stored; the next grant goes above its epoch.
     pub(super) fn raise_epoch(
         &mut self,
         stamp: &Stamp,
@@ -245,7 +311,7 @@ impl State {
     ) -> Result<Effect, Rejection> {
         let slot = self.slots.get_mut(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
         match slot.life {
-            Life::Assigned { session, epoch } if epoch == granted && stored > granted => {
+            Life::Assigned { session, epoch } if epoch == granted && stored >= granted => {
                 slot.epoch = slot.epoch.max(stored);
                 slot.life = Life::Releasing { session, epoch, since: stamp.revision };
                 // The grant came to nothing, so what was accepted for it is accepted for the next one.
@@ -255,8 +321,9 @@ impl State {
             }
             life => return Err(wrong_life(id, life)),
         }
-        let text =
-            format!("{id} was granted under epoch {granted}, but epoch {stored} is stored; granted anew above it");
+        let text = format!(
+            "{id} was granted under epoch {granted}, but a greater pair (epoch {stored}) is stored; granted anew above it"
+        );
         self.events.record(stamp, NewEvent::new(EventKind::Fence, text).on_partition(id));
         Ok(Effect::Done)
     }
@@ -276,16 +343,24 @@ impl State {
         if self.is_draining(to) {
             return Err(Rejection::WorkerDraining(worker.clone()));
         }
-        if let Wish::Stay(reason) | Wish::Stop(_, reason) = self.wish(id) {
-            return Err(Rejection::NotWanted { partition: id.clone(), reason: reason.to_string() });
+        self.check_wanted(id)?;
+        if let Some(pin) = slot.pin.as_ref().filter(|pin| *pin != worker && self.takes_work(pin)) {
+            return Err(Rejection::Pinned { partition: id.clone(), worker: pin.clone() });
         }
         let is_there = matches!(slot.life, Life::Assigned { session, .. } if session == to);
-        if is_there || slot.destination == Some(to) {
+        let asked = slot.destination.as_ref().filter(|sent| sent.cause == Cause::Operator);
+        if is_there || asked.is_some_and(|sent| sent.session == to) {
             return Ok(Effect::Exists);
         }
-        self.slots.get_mut(id).expect("looked up above").destination = Some(to);
-        self.take_back(stamp, id, &format!("an operator wants it on worker {worker}"));
+        self.send(stamp, id, to, Cause::Operator, format!("an operator wants it on worker {worker}"));
         Ok(Effect::Done)
+    }
+
+    /// Has a partition that is known go to a session: it is released if it runs, and the next plan assigns it there.
+    pub(super) fn send(&mut self, stamp: &Stamp, id: &RoutePartition, to: SessionId, cause: Cause, why: String) {
+        self.take_back(stamp, id, &why);
+        let slot = self.slots.get_mut(id).expect("the caller looked it up");
+        slot.destination = Some(Box::new(Destination { session: to, cause, why }));
     }
 
     /// Takes a grant back, if the partition is granted.
@@ -307,7 +382,7 @@ impl State {
     pub(super) fn vacate(&mut self, lost: SessionId) -> usize {
         let mut vacated = Vec::new();
         for (id, slot) in &mut self.slots {
-            slot.destination = slot.destination.filter(|session| *session != lost);
+            slot.destination.take_if(|sent| sent.session == lost);
             if let Some((session, epoch)) = slot.life.owner().filter(|(session, _)| *session == lost) {
                 slot.life = Life::Fencing { session, epoch };
                 // At-least-once: there is nothing to shut out, so the fence is passed within this entry.
@@ -326,7 +401,7 @@ fn gone() -> Wish {
     Wish::Stop(Cause::Removed, Reason::Waiting { text: "it is being removed".into() })
 }
 
-fn wrong_life(id: &RoutePartition, life: Life) -> Rejection {
+pub(super) fn wrong_life(id: &RoutePartition, life: Life) -> Rejection {
     let found = match life.owner() {
         Some((session, epoch)) => format!("{} (session {session}, epoch {epoch})", life.name()),
         None => life.name().to_owned(),

@@ -7,6 +7,7 @@ use common::ids::{
 };
 use common::offsets::StartPosition;
 use common::reason::Reason;
+use common::weight::Weight;
 
 use super::command::{Finding, Release, TopicReport};
 use super::topics::{PartitionFacts, TopicFacts};
@@ -20,11 +21,11 @@ pub(super) fn topic(number: u8) -> TopicName {
     TopicName::new(format!("t{number}")).unwrap()
 }
 
-pub(super) fn session(number: u8) -> SessionId {
+pub(crate) fn session(number: u8) -> SessionId {
     SessionId::from_number(u128::from(number) + 1)
 }
 
-pub(super) fn id(partition: u32) -> RoutePartition {
+pub(crate) fn id(partition: u32) -> RoutePartition {
     RoutePartition { route: route(0), topic: topic(0), partition: Partition(partition) }
 }
 
@@ -52,6 +53,7 @@ pub(super) fn register(number: u8, worker: u8, replaces: Option<SessionId>) -> C
         worker: WorkerId::new(format!("w{worker}")).unwrap(),
         address: "here".into(),
         software: "0".into(),
+        weight: Weight::default(),
         replaces,
     }
 }
@@ -100,7 +102,7 @@ pub(super) fn resume(partition: Option<Partition>, accept_foreign_offsets: bool)
     Command::ResumeTopic { route: route(0), topic: topic(0), partition, accept_foreign_offsets }
 }
 
-pub(super) fn step(state: &State, partition: u32, step: Step) -> Command {
+pub(crate) fn step(state: &State, partition: u32, step: Step) -> Command {
     let planned_on = state.slots[&id(partition)].epoch;
     Command::Moves(vec![Move { partition: id(partition), planned_on, step, cause: Cause::New }])
 }
@@ -115,7 +117,7 @@ pub(super) fn try_do(state: &mut State, command: Command) -> Result<Outcome, Rej
 }
 
 #[track_caller]
-pub(super) fn done(state: &mut State, command: Command) {
+pub(crate) fn done(state: &mut State, command: Command) {
     let outcome = try_do(state, command).unwrap();
     if let Effect::Batch { refused, .. } = outcome.effect {
         assert_eq!(refused, vec![]);
@@ -132,7 +134,7 @@ pub(super) fn refused(state: &mut State, command: Command) -> Rejection {
 }
 
 /// A route with one topic of two partitions whose stored epoch is 4, and two sessions.
-pub(super) fn fleet() -> State {
+pub(crate) fn fleet() -> State {
     let mut state = State::new(FleetId::new("f").unwrap(), FleetIncarnation(0));
     for command in [
         Command::BeginLeadership,
@@ -171,11 +173,27 @@ fn a_partition_goes_from_owner_to_owner_only_by_release() {
     let release = step(&state, 0, Step::Release { from: session(0) });
     done(&mut state, release);
     assert!(matches!(refused(&mut state, again.clone()), Rejection::WrongLife { .. }), "it may still write");
-    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]));
+    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5), clean: true }]));
     done(&mut state, again);
     assert_eq!(state.slots[&id(0)].life.owner(), Some((session(1), Epoch(6))));
-    let late = Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]);
+    let late = Command::Released(vec![Release { partition: id(0), epoch: Epoch(5), clean: true }]);
     assert!(matches!(refused(&mut state, late), Rejection::WrongLife { .. }));
+}
+
+#[test]
+fn a_release_that_was_not_clean_is_an_event_that_names_its_owner() {
+    let mut state = fleet();
+    for (partition, clean) in [(0, true), (1, false)] {
+        let assign = step(&state, partition, Step::Assign { to: session(1) });
+        done(&mut state, assign);
+        let release = step(&state, partition, Step::Release { from: session(1) });
+        done(&mut state, release);
+        done(&mut state, Command::Released(vec![Release { partition: id(partition), epoch: Epoch(5), clean }]));
+    }
+    let told: Vec<_> = state.events().into_iter().filter(|event| event.event.kind == EventKind::Fence).collect();
+    let [event] = told.as_slice() else { panic!("{told:?}") };
+    let owner = format!("r0:t0/1 was given back by w1 (session {}, epoch 5)", session(1));
+    assert!(event.event.text.contains(&owner), "{event:?}");
 }
 
 #[test]
@@ -237,7 +255,7 @@ fn a_removed_topic_goes_after_its_release_and_never_comes_back_below_its_epoch()
     assert!(matches!(refused(&mut state, found_again), Rejection::TopicRemoved { .. }));
     let release = step(&state, 0, Step::Release { from: session(0) });
     done(&mut state, release);
-    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]));
+    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5), clean: true }]));
     assert!(state.topics.is_empty() && state.slots.is_empty());
     done(&mut state, Command::AddTopic { route: route(0), topic: topic(0), target: topic(0), start: None });
     let found_again = ready(&state, route(0), topic(0), 1, 2, 0);
@@ -272,14 +290,19 @@ fn a_waiting_topic_keeps_what_runs_and_grants_nothing() {
 
 #[test]
 fn a_claim_under_too_low_an_epoch_is_taken_back_and_granted_above_the_stored_one() {
-    let mut state = fleet();
-    let assign = step(&state, 0, Step::Assign { to: session(0) });
-    done(&mut state, assign);
-    done(&mut state, Command::RaiseEpoch { partition: id(0), granted: Epoch(5), stored: Epoch(9) });
-    done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]));
-    let assign = step(&state, 0, Step::Assign { to: session(0) });
-    done(&mut state, assign);
-    assert_eq!(state.slots[&id(0)].life.owner(), Some((session(0), Epoch(10))));
+    // Under the same epoch a later session's offset is stored.
+    for stored in [5, 9] {
+        let mut state = fleet();
+        let assign = step(&state, 0, Step::Assign { to: session(0) });
+        done(&mut state, assign);
+        let raise = |stored| Command::RaiseEpoch { partition: id(0), granted: Epoch(5), stored: Epoch(stored) };
+        assert!(matches!(try_do(&mut state, raise(4)), Err(Rejection::WrongLife { .. })), "it beats that one");
+        done(&mut state, raise(stored));
+        done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5), clean: true }]));
+        let assign = step(&state, 0, Step::Assign { to: session(0) });
+        done(&mut state, assign);
+        assert_eq!(state.slots[&id(0)].life.owner(), Some((session(0), Epoch(stored + 1))));
+    }
 }
 
 #[test]
@@ -313,7 +336,7 @@ fn a_request_id_that_comes_again_with_another_command_is_refused() {
 fn a_batch_of_which_nothing_is_applied_is_no_change() {
     let mut state = fleet();
     let before = state.clone();
-    let stale = Command::Released(vec![Release { partition: id(0), epoch: Epoch(5) }]);
+    let stale = Command::Released(vec![Release { partition: id(0), epoch: Epoch(5), clean: true }]);
     assert!(matches!(refused(&mut state, stale), Rejection::WrongLife { .. }));
     assert_eq!(state, before);
 }

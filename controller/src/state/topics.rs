@@ -106,12 +106,42 @@ impl State {
         })
     }
 
+    /// The topics that are not copied, or not wholly, though nobody paused or removed them, and why.
+    pub fn waiting_topics(&self) -> impl Iterator<Item = (&RouteName, &TopicName, &Reason)> {
+        self.topics.iter().filter_map(|((route, name), topic)| {
+            let is_meant = !topic.paused && !topic.leaving && self.routes.get(route).is_some_and(|route| !route.paused);
+            let reason = topic.waiting.as_ref().or(topic.beyond.as_ref())?;
+            is_meant.then_some((route, name, reason))
+        })
+    }
+
     /// The topics of one route, by source name.
     pub fn topics_of(&self, route: &RouteName) -> impl Iterator<Item = (&TopicName, &Topic)> {
-        // "-" sorts first among the characters a name can have.
-        let first = TopicName::new("-").expect("legal");
         let of_route = move |entry: &(&(RouteName, TopicName), &Topic)| entry.0.0 == *route;
-        self.topics.range((route.clone(), first)..).take_while(of_route).map(|((_, name), topic)| (name, topic))
+        self.topics.range((route.clone(), first_topic())..).take_while(of_route).map(|((_, name), topic)| (name, topic))
+    }
+
+    /// Every slot with its topic, in the table's order.
+    pub fn slots_with_topics(&self) -> impl Iterator<Item = (&RoutePartition, &Slot, &Topic)> {
+        let mut topics = self.topics.iter();
+        let mut current = topics.next();
+        self.slots.iter().map(move |(id, slot)| {
+            loop {
+                // Both are in one order. The topic's name first: it differs sooner.
+                let ((route, name), topic) = current.expect("C4: a slot's topic is known");
+                if *name == id.topic && *route == id.route {
+                    return (id, slot, topic);
+                }
+                current = topics.next();
+            }
+        })
+    }
+
+    /// The slots of one route, in the table's order.
+    pub fn slots_of_route(&self, route: &RouteName) -> impl Iterator<Item = (&RoutePartition, &Slot)> {
+        let first = RoutePartition { route: route.clone(), topic: first_topic(), partition: Partition(0) };
+        let of_route = move |entry: &(&RoutePartition, &Slot)| entry.0.route == *route;
+        self.slots.range(first..).take_while(of_route)
     }
 
     /// The slots of one topic, by partition.
@@ -383,20 +413,29 @@ impl State {
         }
     }
 
-    /// Drops the unassigned slots that a leaving topic or a smaller one no longer has, then the topic itself and its
-    /// route if nothing keeps them. Their epochs become the route's floor.
+    /// Drops the unassigned slots that a leaving topic or a smaller one no longer has, unless they are still to be claimed;
+    /// then the topic itself and its route if nothing keeps them. Their epochs become the route's floor.
     pub(super) fn drop_unwanted(&mut self, route: &RouteName, name: &TopicName) {
         let key = (route.clone(), name.clone());
         let Some(topic) = self.topics.get(&key) else { return };
         let keeps = if topic.leaving { 0 } else { topic.facts.map_or(0, |facts| facts.partitions) };
         let leaving = topic.leaving;
-        let unwanted =
-            |(id, slot): &(&RoutePartition, &Slot)| id.partition.0 >= keeps && matches!(slot.life, Life::Unassigned(_));
+        // Who lost a partition stops when its stored offset is gone, too.
+        let offsets_go = self.routes.get(route).is_some_and(|route| route.leaving && !route.keep_offsets);
+        let unwanted = |(id, slot): &(&RoutePartition, &Slot)| {
+            let is_vacant = matches!(slot.life, Life::Unassigned(_));
+            id.partition.0 >= keeps && is_vacant && (offsets_go || !slot.owes_claim())
+        };
         let gone: Vec<RoutePartition> = self.slots_of(route, name).filter(unwanted).map(|(id, _)| id.clone()).collect();
+        let mut was_pinned = false;
         for id in gone {
             let slot = self.slots.remove(&id).expect("just listed");
+            was_pinned |= slot.pin.is_some();
             let floor = &mut self.routes.get_mut(route).expect("C4: a topic's route is known").epoch_floor;
             *floor = slot.epoch.max(*floor);
+        }
+        if was_pinned {
+            self.forget_workers();
         }
         if leaving && self.slots_of(route, name).next().is_none() {
             self.topics.remove(&key);
@@ -405,6 +444,11 @@ impl State {
             self.drop_if_empty(route);
         }
     }
+}
+
+/// The name that sorts first: "-" does among the characters a name can have.
+fn first_topic() -> TopicName {
+    TopicName::new("-").expect("legal")
 }
 
 /// A target topic has one writer on a route.

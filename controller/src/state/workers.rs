@@ -4,17 +4,18 @@
 //! ```text
 //!            register                 its session ends: draining and without partitions -> Left
 //!  (unknown) --------> Registered --------------------> Left | Lost --register--> Registered
-//!                                     otherwise -> Lost
+//!                                     otherwise -> Lost            (unknown) <--remove-- Left | Lost
 //! ```
 
-use common::ids::{Revision, SessionId, WorkerId};
+use common::ids::{Revision, RoutePartition, SessionId, WorkerId};
 use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::events::{EventKind, NewEvent, Stamp};
 use super::outcome::{Effect, Rejection};
 
-/// How many workers without a session are kept that no operator drained. The oldest go first.
+/// How many workers without a session are kept of which no operator said anything: that one is drained, or that a
+/// partition is pinned to it. The oldest go first.
 pub const ABSENT_WORKERS_MAX: usize = 1_000;
 
 /// One worker.
@@ -52,6 +53,11 @@ impl State {
         self.workers.get(worker).filter(|worker| worker.presence == Presence::Registered).map(|worker| worker.session)
     }
 
+    /// Whether a worker gets work: it has a session, and that is not draining.
+    pub fn takes_work(&self, worker: &WorkerId) -> bool {
+        self.session_of(worker).is_some_and(|session| !self.is_draining(session))
+    }
+
     /// Whether a session gets nothing more: it is shutting down, or an operator drained its worker. True of one that is
     /// not registered.
     pub fn is_draining(&self, session: SessionId) -> bool {
@@ -65,8 +71,10 @@ impl State {
             return Ok(Effect::Exists);
         }
         worker.drained = drained;
-        if let Some(session) = self.sessions.get_mut(&worker.session) {
-            session.owed |= !drained;
+        let session = worker.session;
+        let owed = self.even_share(session);
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.owed = owed;
         }
         let text = if drained { format!("worker {id} drained") } else { format!("worker {id} takes work again") };
         self.events.record(stamp, NewEvent::new(EventKind::Admin, text));
@@ -74,11 +82,38 @@ impl State {
         Ok(Effect::Done)
     }
 
-    /// Forgets the oldest workers without a session beyond the bound.
+    /// Forgets a worker that is not there. What was said about it goes with it: a process that comes under its id is a new
+    /// worker.
+    pub(super) fn remove_worker(&mut self, stamp: &Stamp, id: &WorkerId) -> Result<Effect, Rejection> {
+        let worker = self.workers.get(id).ok_or_else(|| Rejection::UnknownWorker(id.clone()))?;
+        if worker.presence == Presence::Registered {
+            return Err(Rejection::WorkerPresent(id.clone()));
+        }
+        let pinned: Vec<RoutePartition> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.pin.as_ref() == Some(id))
+            .map(|(pinned, _)| pinned.clone())
+            .collect();
+        for partition in &pinned {
+            self.unpin_partition(stamp, partition)?;
+        }
+        self.workers.remove(id);
+        self.events.record(stamp, NewEvent::new(EventKind::Admin, format!("worker {id} is removed")));
+        Ok(Effect::Done)
+    }
+
+    /// The workers without a session of which no operator said anything.
+    pub(super) fn forgettable_workers(&self) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        let pinned = self.pinned_workers();
+        let is_absent = |worker: &Worker| worker.presence != Presence::Registered && !worker.drained;
+        self.workers.iter().filter(move |(id, worker)| is_absent(worker) && !pinned.contains(id))
+    }
+
+    /// Forgets the oldest of these beyond the bound.
     pub(super) fn forget_workers(&mut self) {
-        let absent = |worker: &Worker| worker.presence != Presence::Registered && !worker.drained;
-        let oldest = self.workers.iter().filter(|(_, worker)| absent(worker)).map(|(id, worker)| (worker.since, id));
-        let mut oldest: Vec<(Revision, WorkerId)> = oldest.map(|(since, id)| (since, id.clone())).collect();
+        let mut oldest: Vec<(Revision, WorkerId)> =
+            self.forgettable_workers().map(|(id, worker)| (worker.since, id.clone())).collect();
         let beyond = oldest.len().saturating_sub(ABSENT_WORKERS_MAX);
         oldest.sort_unstable();
         for (_, worker) in oldest.into_iter().take(beyond) {

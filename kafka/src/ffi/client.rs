@@ -90,12 +90,15 @@ impl Client {
         unsafe { code::take(sys::rd_kafka_incremental_assign(self.handle(), list.handle())) }
     }
 
-    /// Moves partitions that are read to other offsets, in order with other calls and without waiting. Unlike an
-    /// assignment this has the broker check that the offset was written under its leader epoch.
-    pub fn seek(&self, list: &mut PartitionList) -> Result<(), Failure> {
+    /// Moves partitions that are read to other offsets, and waits up to `wait` until that has begun. Unlike an assignment
+    /// this has the broker check that the offset was written under its leader epoch. Refused while the client has not begun
+    /// to read a partition (`STATE`), or still stops it (`PREV_IN_PROGRESS`).
+    pub fn seek(&self, list: &mut PartitionList, wait: Duration) -> Result<(), Failure> {
+        let wait = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
         // SAFETY: client and list are alive; outcomes are written to the list, which is borrowed mutably, before the call
         // returns; the error object is handed to us.
-        unsafe { code::take(sys::rd_kafka_seek_partitions(self.handle(), list.handle(), 0)) }
+        unsafe { code::take(sys::rd_kafka_seek_partitions(self.handle(), list.handle(), wait)) }?;
+        list.first_failure()
     }
 
     /// Takes partitions out of what is read.

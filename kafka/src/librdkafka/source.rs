@@ -4,8 +4,8 @@
 //! more comes from it, also where the client would go on by itself (it skips a corrupt batch).
 
 use std::collections::{BTreeMap, HashMap};
-use std::slice;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{slice, thread};
 
 use common::ids::{Partition, TopicName, TopicPartition};
 use common::offsets::{NextOffset, Position};
@@ -22,6 +22,11 @@ use crate::ffi::partitions::PartitionList;
 use crate::ffi::reader::{Polled as Raw, Reader};
 use crate::record::Slot;
 use crate::source::{Polled, Source};
+
+/// How long the client may take to begin to read, which takes it no request: a hundred times longer than a busy machine does.
+const BEGINS_WITHIN: Duration = Duration::from_secs(5);
+/// How soon it is asked again whether it has.
+const BEGINS_IN: Duration = Duration::from_millis(1);
 
 /// A consumer without a group.
 #[derive(Debug)]
@@ -133,8 +138,22 @@ impl LibrdkafkaSource {
         if with_epoch.is_empty() {
             return Ok(());
         }
-        // An assignment alone does not notice that the log was truncated below its position.
-        client.seek(&mut with_epoch).inspect_err(|_| drop(client.incremental_unassign(&list)))
+        self.check_epochs(&mut with_epoch).inspect_err(|_| drop(client.incremental_unassign(&list)))
+    }
+
+    /// Has the broker check that positions were written under their leader epochs: an assignment alone does not notice that
+    /// the log was truncated below one. The client refuses until it has begun to read, and that begins only once it has
+    /// stopped what it read before.
+    fn check_epochs(&self, list: &mut PartitionList) -> Result<(), Failure> {
+        let begun = Instant::now();
+        loop {
+            match self.reader.client().seek(list, BEGINS_WITHIN) {
+                Err(Failure { code: Code::STATE | Code::PREV_IN_PROGRESS, .. }) if begun.elapsed() < BEGINS_WITHIN => {
+                    thread::sleep(BEGINS_IN);
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// As `put_in` for one slot, also if the client still has its partition from before.

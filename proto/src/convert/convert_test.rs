@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use common::assignment::{
     Down, Grant, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Progress, Refusal, RefusalKind, Renewal, Running,
-    Snapshot, Up, Version,
+    Snapshot, UncleanRelease, Up, Version,
 };
 use common::config::{ClusterConfig, Delivery, RouteConfig};
 use common::ids::{
@@ -12,6 +12,7 @@ use common::ids::{
 };
 use common::offsets::{NextOffset, StartPosition};
 use common::reason::{Reason, Side};
+use common::weight::Weight;
 
 use crate::v1;
 
@@ -51,10 +52,12 @@ fn what_a_worker_says_survives_the_wire() {
         session: SessionId::from_number(77),
         address: "host:1".into(),
         software: "0.1".into(),
+        weight: Weight::try_from(3).unwrap(),
     };
+    let unclean = vec![UncleanRelease { partition: partition(), epoch: Epoch(8) }];
     for up in [
         Up::Hello(hello),
-        Up::Inventory(Inventory { applied: version(), running: running.to_vec() }),
+        Up::Inventory(Inventory { applied: version(), running: running.to_vec(), unclean }),
         Up::Heartbeat(Heartbeat { number: 4, rss_bytes: 5 }),
         Up::Progress(vec![progress]),
         Up::Draining,
@@ -94,7 +97,14 @@ fn what_a_leader_says_survives_the_wire() {
         routes: vec![route],
         grants: grants.to_vec(),
     };
-    let renewal = Renewal { heartbeat: 3, every: Duration::from_millis(200), lease: Duration::from_secs(1) };
+    let controllers = vec!["127.0.0.1:7401".to_owned(), "[::1]:7402".to_owned()];
+    let renewal = Renewal {
+        heartbeat: 3,
+        every: Duration::from_millis(200),
+        progress_every: Duration::from_secs(2),
+        lease: Duration::from_secs(1),
+        controllers,
+    };
     let refusal = |kind| Down::Refused(Refusal { kind, lease: Duration::from_secs(5), text: "why".into() });
     for down in [
         Down::Snapshot(Arc::new(snapshot)),
@@ -119,9 +129,17 @@ fn what_is_wrong_with_a_message_is_named() {
     let message = v1::WorkerMessage { message: Some(v1::worker_message::Message::Hello(hello)) };
     let error = Up::try_from(message).unwrap_err().to_string();
     assert!(error.starts_with("worker: ") && error.contains("no good"), "{error}");
+    let (worker, session) = ("w1".into(), SessionId::from_number(77).to_string());
+    let hello = v1::Hello { worker, session, weight: 1_001, ..v1::Hello::default() };
+    let message = |hello| v1::WorkerMessage { message: Some(v1::worker_message::Message::Hello(hello)) };
+    let error = Up::try_from(message(hello.clone())).unwrap_err().to_string();
+    assert_eq!(error, "weight: a weight is a whole number from 1 to 1000, not 1001");
+    let unset = Up::try_from(message(v1::Hello { weight: 0, ..hello }));
+    assert!(matches!(unset, Ok(Up::Hello(Hello { weight, .. })) if weight == Weight::default()));
     assert_eq!(Up::try_from(v1::WorkerMessage { message: None }).unwrap_err().to_string(), "message: is missing");
     for every_ms in [0, u64::MAX] {
-        let renewed = v1::Renewed { heartbeat: 1, every_ms, lease_ms: 5_000 };
+        let renewed =
+            v1::Renewed { heartbeat: 1, every_ms, progress_every_ms: 500, lease_ms: 5_000, controllers: Vec::new() };
         let message = v1::LeaderMessage { message: Some(v1::leader_message::Message::Renewed(renewed)) };
         let error = Down::try_from(message).unwrap_err().to_string();
         assert!(error.starts_with(&format!("every_ms: {every_ms} ms")), "{error}");

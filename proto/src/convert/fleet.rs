@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::assignment::{
-    Down, Heartbeat, Hello, Inventory, Phase, Progress, Refusal, RefusalKind, Renewal, Running, Up,
+    Down, Heartbeat, Hello, Inventory, Phase, Progress, Refusal, RefusalKind, Renewal, Running, UncleanRelease, Up,
 };
 use common::ids::Epoch;
 use common::offsets::NextOffset;
+use common::weight::Weight;
 
 use super::malformed::Malformed;
 use super::types::{name, required};
@@ -24,10 +25,12 @@ impl From<Up> for v1::WorkerMessage {
                 session: hello.session.to_string(),
                 address: hello.address,
                 software: hello.software,
+                weight: hello.weight.number(),
             }),
             Up::Inventory(inventory) => FromWorker::Inventory(v1::Inventory {
                 applied: Some(inventory.applied.into()),
                 running: inventory.running.into_iter().map(Into::into).collect(),
+                unclean: inventory.unclean.into_iter().map(Into::into).collect(),
             }),
             Up::Heartbeat(Heartbeat { number, rss_bytes }) => {
                 FromWorker::Heartbeat(v1::Heartbeat { number, rss_bytes })
@@ -52,10 +55,12 @@ impl TryFrom<v1::WorkerMessage> for Up {
                 session: name("session", &hello.session)?,
                 address: hello.address,
                 software: hello.software,
+                weight: weight(hello.weight)?,
             }),
             FromWorker::Inventory(inventory) => Self::Inventory(Inventory {
                 applied: inventory.applied.ok_or_else(|| Malformed::missing("applied"))?.into(),
                 running: inventory.running.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+                unclean: inventory.unclean.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             }),
             FromWorker::Heartbeat(v1::Heartbeat { number, rss_bytes }) => {
                 Self::Heartbeat(Heartbeat { number, rss_bytes })
@@ -72,8 +77,14 @@ impl From<Down> for v1::LeaderMessage {
     fn from(from: Down) -> Self {
         let message = match from {
             Down::Snapshot(snapshot) => FromLeader::Snapshot(snapshot.as_ref().into()),
-            Down::Renewed(Renewal { heartbeat, every, lease }) => {
-                FromLeader::Renewed(v1::Renewed { heartbeat, every_ms: millis(every), lease_ms: millis(lease) })
+            Down::Renewed(Renewal { heartbeat, every, progress_every, lease, controllers }) => {
+                FromLeader::Renewed(v1::Renewed {
+                    heartbeat,
+                    every_ms: millis(every),
+                    progress_every_ms: millis(progress_every),
+                    lease_ms: millis(lease),
+                    controllers,
+                })
             }
             Down::Refused(Refusal { kind, lease, text }) => {
                 let kind = v1::RefusalKind::from(kind).into();
@@ -93,7 +104,9 @@ impl TryFrom<v1::LeaderMessage> for Down {
             FromLeader::Renewed(renewed) => Self::Renewed(Renewal {
                 heartbeat: renewed.heartbeat,
                 every: span("every_ms", renewed.every_ms)?,
+                progress_every: span("progress_every_ms", renewed.progress_every_ms)?,
                 lease: span("lease_ms", renewed.lease_ms)?,
+                controllers: renewed.controllers,
             }),
             FromLeader::Refused(refused) => Self::Refused(Refusal {
                 kind: refused.kind().into(),
@@ -152,6 +165,20 @@ impl TryFrom<v1::Running> for Running {
     }
 }
 
+impl From<UncleanRelease> for v1::UncleanRelease {
+    fn from(from: UncleanRelease) -> Self {
+        Self { partition: Some(from.partition.into()), epoch: from.epoch.0 }
+    }
+}
+
+impl TryFrom<v1::UncleanRelease> for UncleanRelease {
+    type Error = Malformed;
+
+    fn try_from(from: v1::UncleanRelease) -> Result<Self, Malformed> {
+        Ok(Self { partition: required("partition", from.partition)?, epoch: Epoch(from.epoch) })
+    }
+}
+
 impl From<Progress> for v1::Progress {
     fn from(from: Progress) -> Self {
         let number = |offset: Option<NextOffset>| offset.map(|offset| offset.0);
@@ -195,6 +222,13 @@ fn span(field: &'static str, millis: u64) -> Result<Duration, Malformed> {
     match millis {
         1..=SPAN_MS_MAX => Ok(Duration::from_millis(millis)),
         _ => Err(Malformed::new(field, format!("{millis} ms is no time between 1 ms and a day"))),
+    }
+}
+
+fn weight(number: u32) -> Result<Weight, Malformed> {
+    match number {
+        0 => Ok(Weight::default()),
+        _ => Weight::try_from(number).map_err(|error| Malformed::new("weight", error)),
     }
 }
 

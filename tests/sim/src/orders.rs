@@ -2,12 +2,14 @@
 
 use std::sync::Mutex;
 
+use common::ids::{Partition, TopicPartition};
+use common::reason::Reason;
 use controller::state::State;
 
 use crate::dice::Dice;
 use crate::hosts::requests::Request;
 use crate::site::Site;
-use crate::workload::ROUTES;
+use crate::workload::{FLAGS, ROUTES};
 use crate::world::lock;
 
 /// What the operator knows of the fleet.
@@ -28,7 +30,8 @@ impl Orders {
         let clusters = [crate::brokers::SOURCE, crate::brokers::TARGET];
         let clusters = clusters.into_iter().map(|name| Request::AddCluster { name });
         let routes = ROUTES.iter().map(|(name, include)| Request::AddRoute { name, include });
-        clusters.chain(routes).collect()
+        let flags = FLAGS.iter().map(|name| Request::AddRoute { name, include: "nothing" });
+        clusters.chain(routes).chain(flags).collect()
     }
 
     /// What undoes all that the operator may have done.
@@ -53,6 +56,18 @@ impl Orders {
         }
         requests.extend(table.workers().keys().map(|worker| Request::Undrain { worker: worker.to_string() }));
         requests
+    }
+
+    /// Gives target topics the partitions that they lack, where nothing was ever copied: the fleet leaves those to the operator.
+    pub fn grow_targets(&self, site: &Site) {
+        let (table, copies) = (lock(&self.table), lock(&site.brokers.copies));
+        for ((_, topic), row) in table.iter().flat_map(|table| table.topics()) {
+            let Some(Reason::TooFewPartitions { source, .. }) = row.waiting else { continue };
+            let place = |partition| TopicPartition::new(topic.clone(), Partition(partition));
+            if (0..source).all(|partition| copies.greatest(&place(partition)).is_none()) {
+                site.brokers.target.grow_topic(row.target.as_str(), source);
+            }
+        }
     }
 
     /// Planned moves, one after the other.

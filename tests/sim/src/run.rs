@@ -25,6 +25,8 @@ const FOUND_MAX: Duration = Duration::from_secs(20);
 const TROUBLE: Duration = Duration::from_secs(65);
 /// How long all may take to be copied once there is none.
 const HEAL_MAX: Duration = Duration::from_secs(60);
+/// How long it may take where nothing is wrong that a lower owner's offset is stored over: owners look once a second.
+const STORE_OVER_MAX: Duration = Duration::from_secs(4);
 /// How long planned moves may take.
 const MOVES_MAX: Duration = Duration::from_secs(40);
 /// How long an election and what might follow from it is watched: a lease, a grace and some more.
@@ -86,10 +88,17 @@ impl Run {
         self.lasts(TROUBLE, |run| run.faults.advance(&mut run.sim))?;
 
         self.faults.end(&mut self.sim);
+        lock(&self.site.history).finish();
         self.site.brokers.heal();
         self.workload.rate = 0;
         self.site.set_phase(Phase::Heal);
         self.until(HEAL_MAX, ("C10", "after healing everything is copied"), Self::is_finished)?;
+
+        // Where nothing else is stored, nothing else covers it.
+        self.site.brokers.store_late();
+        self.until(STORE_OVER_MAX, ("D6", "a lower owner's offset is stored over, also at rest"), |run| {
+            !run.checks.are_low(&run.site)
+        })?;
 
         self.workload.rate = 80;
         lock(&self.site.brokers.copies).set_quiet();
@@ -179,9 +188,10 @@ impl Run {
             violation: violation.map(|violation| (violation.invariant.to_owned(), violation.to_string())),
             seconds: world.now().as_secs_f64(),
             bites: bites.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
-            elections: self.checks.controllers.elections(),
+            elections: self.checks.controllers.elections() as u64,
             moves: self.checks.moves.count,
-            records: records.iter().sum(),
+            calls: lock(&self.site.history).answers(),
+            records: records.iter().sum::<usize>() as u64,
             duplicates: copies.duplicates(),
             revisions: self.checks.controllers.newest().map_or(0, |table| table.revision().0),
         }

@@ -9,6 +9,7 @@ use controller::raft::RaftNode;
 use tokio_util::sync::CancellationToken;
 
 use crate::brokers::{Brokers, Process};
+use crate::checks::history::History;
 use crate::disk::Disk;
 use crate::hosts::stops::Stops;
 use crate::links::Links;
@@ -46,6 +47,8 @@ pub struct Site {
     pub stops: Arc<Stops>,
     pub brokers: Arc<Brokers>,
     pub orders: Orders,
+    /// What callers asked and were answered.
+    pub history: Mutex<History>,
     /// The controllers' names, from node 1 on.
     pub controllers: Vec<String>,
     /// The workers' names.
@@ -86,6 +89,7 @@ impl Site {
             stops: Arc::new(Stops::new(world)),
             brokers: Arc::new(Brokers::new(world)),
             orders: Orders::default(),
+            history: Mutex::new(History::new(world)),
             controllers,
             workers,
             disks,

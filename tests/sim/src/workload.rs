@@ -12,6 +12,8 @@ use crate::world::lock;
 
 /// The routes, and the topics that each copies.
 pub const ROUTES: [(&str, &str); 2] = [("east", "t.*"), ("west", "u.*")];
+/// Routes without topics, which callers pause and resume at the same time.
+pub const FLAGS: [&str; 3] = ["flag0", "flag1", "flag2"];
 /// How often something may be written.
 const WRITES_EVERY: Duration = Duration::from_millis(50);
 /// When the source's topics change, after the beginning.

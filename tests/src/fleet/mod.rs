@@ -4,6 +4,7 @@
 //! Fleet ── Node: one controller or worker: files, ports, process; killed, stopped, started again
 //!       ├─ cli: one admin command and what came of it
 //!       ├─ table: the assignment table at one moment, and what differs between two
+//!       ├─ relay: the ways to the controllers, on which processes can be cut off
 //!       └─ wire: a worker, a leader or an operator that speaks the protocol by hand
 //! ```
 //!
@@ -12,6 +13,7 @@
 
 mod cli;
 mod node;
+mod relay;
 mod table;
 mod waits;
 pub mod wire;
@@ -24,6 +26,7 @@ pub use table::{Change, Owner, Place, Row, Table};
 
 use crate::child::Signal;
 use crate::kafka_cluster::KafkaCluster;
+use relay::Relay;
 
 /// How long anything of a healthy fleet may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,6 +38,8 @@ pub struct Fleet {
     pub controllers: Vec<Node>,
     /// The workers, named `w1`, `w2`, ….
     pub workers: Vec<Node>,
+    /// The ways to the controllers, if processes are to be cut off.
+    relays: Vec<Relay>,
     environment: Vec<(String, String)>,
 }
 
@@ -43,13 +48,19 @@ impl Fleet {
     #[track_caller]
     pub fn start(controllers: usize, workers: usize) -> Self {
         let mut fleet = Self::prepare(controllers, workers);
-        fleet.controllers.iter_mut().for_each(Node::start);
-        fleet.workers.iter_mut().for_each(Node::start);
-        fleet.leader();
-        for number in 1..=workers {
-            fleet.wait_for_worker(&format!("w{number}"), "live");
-        }
+        fleet.start_all();
         fleet
+    }
+
+    /// Starts all nodes and waits until a controller leads and every worker is live.
+    #[track_caller]
+    pub fn start_all(&mut self) {
+        self.controllers.iter_mut().for_each(Node::start);
+        self.workers.iter_mut().for_each(Node::start);
+        self.leader();
+        for number in 1..=self.workers.len() {
+            self.wait_for_worker(&format!("w{number}"), "live");
+        }
     }
 
     /// Writes their files and starts nothing.
@@ -57,7 +68,36 @@ impl Fleet {
         let controllers = Node::controllers(controllers);
         let addresses: Vec<String> = controllers.iter().map(|node| node.address().to_owned()).collect();
         let workers = (1..=workers).map(|number| Node::worker(&format!("w{number}"), &addresses, "")).collect();
-        Self { controllers, workers, environment: Vec::new() }
+        Self { controllers, workers, relays: Vec::new(), environment: Vec::new() }
+    }
+
+    /// Lets every node reach the controllers through relays, on which processes can be cut off. Before any is started.
+    #[must_use]
+    pub fn behind_relays(mut self) -> Self {
+        self.relays = self.controllers.iter().map(|node| Relay::to(node.address())).collect();
+        // Whatever address a node is told of leads through a relay.
+        let ways: Vec<String> = self.relays.iter().map(|relay| relay.address().to_owned()).collect();
+        let members: Vec<String> = ways.iter().enumerate().map(|(index, way)| format!("{}={way}", index + 1)).collect();
+        for (node, way) in self.controllers.iter_mut().zip(&ways) {
+            node.set_environment("REPLISOME_ADVERTISE", way);
+            node.set_environment("REPLISOME_INITIAL_MEMBERS", &members.join(","));
+        }
+        self.workers.iter_mut().for_each(|node| node.set_environment("REPLISOME_CONTROLLERS", &ways.join(",")));
+        self
+    }
+
+    /// Cuts the process with this id off from all controllers.
+    ///
+    /// # Panics
+    /// When the fleet is not [`Self::behind_relays`].
+    pub fn cut_off(&self, pid: u32) {
+        assert!(!self.relays.is_empty(), "the fleet is not behind relays");
+        self.relays.iter().for_each(|relay| relay.cut_off(pid));
+    }
+
+    /// Lets everybody reach the controllers again.
+    pub fn mend(&self) {
+        self.relays.iter().for_each(Relay::mend);
     }
 
     /// Sets an environment variable for every admin command from now on.
@@ -76,6 +116,13 @@ impl Fleet {
     pub fn worker(&mut self, id: &str) -> &mut Node {
         let found = self.workers.iter_mut().find(|node| node.name() == id);
         found.unwrap_or_else(|| panic!("no worker {id}"))
+    }
+
+    /// One more controller, with the next node id, that waits to be taken in; it is not started.
+    pub fn add_controller(&mut self) -> &mut Node {
+        let id = self.controllers.len() + 1;
+        self.controllers.push(Node::joining_controller(id));
+        self.controllers.last_mut().expect("just pushed")
     }
 
     /// One more worker, named like the others; it is not started.

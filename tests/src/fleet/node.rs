@@ -41,6 +41,13 @@ impl Node {
         ports.iter().enumerate().map(node).collect()
     }
 
+    /// A controller that no fleet begins with; it is not started.
+    pub fn joining_controller(id: usize) -> Self {
+        let address = format!("127.0.0.1:{}", ports::free());
+        let config = format!("node-id = {id}\nlisten = \"{address}\"\n");
+        Self::new(&format!("controller-{id}"), "controller", address, &config)
+    }
+
     /// A worker of the fleet with these controllers; `more` is added to its file. It is not started.
     pub fn worker(id: &str, controllers: &[String], more: &str) -> Self {
         let config = format!("id = \"{id}\"\ncontrollers = {controllers:?}\n{more}");
@@ -61,6 +68,11 @@ impl Node {
     /// Sets an environment variable for its next starts.
     pub fn set_environment(&mut self, key: &str, value: &str) {
         self.environment.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// The path of its configuration.
+    pub fn config(&self) -> String {
+        self.config.display().to_string()
     }
 
     /// Its worker id, or `controller-N`.
@@ -84,7 +96,7 @@ impl Node {
     /// When it runs.
     pub fn start(&mut self) {
         assert!(!self.is_running(), "{} already runs", self.name);
-        let config = self.config.display().to_string();
+        let config = self.config();
         let environment: Vec<(&str, &str)> =
             self.environment.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         self.process = Some(Replisome::start_as(&self.name, [self.noun, "run", "--config", &config], &environment));
@@ -120,10 +132,15 @@ impl Node {
         self.process().signal(signal);
     }
 
+    /// Where a controller keeps its data.
+    pub fn data_dir(&self) -> PathBuf {
+        self.scratch.path().join("data")
+    }
+
     /// Removes a controller's data, as a replaced disk does.
     pub fn wipe(&mut self) {
         assert!(!self.is_running(), "{} runs", self.name);
-        let removed = fs::remove_dir_all(self.scratch.path().join("data"));
+        let removed = fs::remove_dir_all(self.data_dir());
         let is_gone = removed.as_ref().map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |()| true);
         assert!(is_gone, "wipe {}: {removed:?}", self.name);
     }

@@ -9,7 +9,7 @@ use replisome_tests::fleet::wire::{self, FakeWorker};
 use replisome_tests::fleet::{Fleet, PATIENCE};
 use replisome_tests::flow::Flow;
 use replisome_tests::kafka_cluster::shared;
-use replisome_tests::load::fill;
+use replisome_tests::load::{STEADY, fill};
 use replisome_tests::wait;
 
 use super::alone;
@@ -22,7 +22,7 @@ const PARTITIONS: i32 = 8;
 fn a_leader_that_stood_still_while_another_was_elected_closes_its_streams_and_moves_nothing() {
     let _alone = alone();
     let (source, target) = shared();
-    let flow = Flow::start(source, target, &["deposed-steady"], PARTITIONS);
+    let flow = Flow::start(source, target, &["deposed-steady"], PARTITIONS, STEADY);
     let mut fleet = Fleet::start(3, 2);
     // It is here for its connections alone: drained, it is given nothing.
     let fake = FakeWorker::new("by-hand");

@@ -1,6 +1,7 @@
 //! Routes that end and begin again under the same name, and fleets that share their clusters.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use replisome_tests::admin::Admin;
 use replisome_tests::compare::{assert_equal_hashes, assert_nothing_lost};
@@ -119,6 +120,41 @@ fn kept_offsets_are_continued_only_on_demand_and_nothing_is_missing_silently() {
     wait_for_stored(&group, topic, 600);
     let (expected, found) = hashes(topic);
     assert_equal_hashes(&expected, &found);
+}
+
+#[test]
+fn an_offset_that_is_set_while_a_worker_holds_the_partition_stays_and_is_gone_on_from() {
+    let _alone = alone();
+    let (route, topic) = ("cut", "routes-cut");
+    let (fleet, group) = copied(route, topic);
+    let source = shared().0;
+    let admin = Admin::new(source.bootstrap());
+
+    // While nobody copies, more comes and the first of it is deleted.
+    fleet.ok(&["topic", "pause", "--route", route, topic]);
+    let all_are = |reason: &'static str| {
+        fleet.wait_for_table(reason, PATIENCE, |table| {
+            table.rows.len() == PARTITIONS as usize && table.rows.values().all(|row| row.reason["kind"] == reason)
+        })
+    };
+    all_are("paused");
+    fill(source.bootstrap(), topic, PARTITIONS, 100, 0);
+    (0..PARTITIONS).for_each(|partition| admin.delete_records(topic, partition, 550));
+    fleet.ok(&["topic", "resume", "--route", route, topic]);
+    all_are("out-of-range");
+    assert_eq!(stored(&group, topic), [500, 500], "the gap is not passed");
+    let problems = fleet.json(&["status"])["problems"].to_string();
+    assert!(problems.contains("--reset-offsets") && problems.contains("route describe cut"), "{problems}");
+    assert!(fleet.ok(&["route", "describe", route]).stdout.contains(&group), "it names the group");
+
+    (0..PARTITIONS).for_each(|partition| admin.commit(&group, topic, partition, 560, ""));
+    let overwritten =
+        wait::until_or_none(Duration::from_secs(3), || (stored(&group, topic) != [560, 560]).then_some(()));
+    assert!(overwritten.is_none(), "the worker stored over it: {:?}", stored(&group, topic));
+    fleet.ok(&["topic", "resume", "--route", route, topic, "--continue"]);
+    wait_for_stored(&group, topic, 600);
+    let (_, found) = hashes(topic);
+    assert!(contents::counts(&found).values().all(|count| *count == 540), "500 before and 40 after the gap: {found:?}");
 }
 
 #[test]

@@ -1,25 +1,37 @@
 //! Where lanes write how their partitions are, and everyone else reads it. Written a few times a second, never per record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use common::assignment::{Grant, Phase, Running};
+use common::assignment::{Grant, Phase, Running, UncleanRelease};
 use common::ids::RoutePartition;
 use tokio::sync::{Notify, watch};
 
-use crate::engine::Status;
 use crate::engine::lane::PartitionStatus;
+use crate::engine::{Released, Status};
 
 /// The statuses of all partitions of an engine.
 #[derive(Debug, Default)]
 pub struct Board {
     entries: Mutex<BTreeMap<RoutePartition, Status>>,
-    /// Released since they were last taken.
-    released: Mutex<Vec<RoutePartition>>,
+    released: Mutex<Releases>,
     changed: Notify,
     /// The name of a thread that panicked.
     broken: watch::Sender<Option<String>>,
 }
+
+/// What was released.
+#[derive(Debug, Default)]
+struct Releases {
+    /// Since that was last taken.
+    latest: Vec<RoutePartition>,
+    /// What was not clean, the oldest first.
+    unclean: VecDeque<UncleanRelease>,
+}
+
+/// How many unclean releases are told: what a route's lanes hold when a cluster stops answering. One that is forgotten is
+/// taken for a clean one, and the same happens to the partition.
+const UNCLEAN_MAX: usize = 1_000;
 
 /// Held by a lane or a keeper: tells the board if it panics, since its partitions would look busy for ever.
 pub struct Watchdog {
@@ -40,6 +52,8 @@ impl Board {
     pub fn started(&self, grant: &Grant) {
         let running = Running { partition: grant.partition.clone(), epoch: grant.epoch, phase: Phase::Claiming };
         let status = Status { running, stopping: false, progress: None };
+        // The leader has taken note, since it grants the partition anew.
+        self.releases().unclean.retain(|release| release.partition != grant.partition);
         self.entries().insert(grant.partition.clone(), status);
         self.changed.notify_one();
     }
@@ -53,7 +67,7 @@ impl Board {
     }
 
     /// What a lane says of its partitions. Those it has not heard of yet stay as they are.
-    pub fn update(&self, statuses: Vec<PartitionStatus>, released: &[RoutePartition]) {
+    pub fn update(&self, statuses: Vec<PartitionStatus>, released: Vec<Released>) {
         let mut entries = self.entries();
         let mut changed = !released.is_empty();
         for PartitionStatus { phase, progress } in statuses {
@@ -63,12 +77,18 @@ impl Board {
                 status.progress = Some(progress);
             }
         }
-        for partition in released {
-            entries.remove(partition);
-        }
         // Together with their entries: whoever sees that a partition is gone must also see its release.
-        self.released.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(released);
-        drop(entries);
+        let mut releases = self.releases();
+        for Released { partition, epoch, clean } in released {
+            entries.remove(&partition);
+            releases.latest.push(partition.clone());
+            if !clean {
+                releases.unclean.push_back(UncleanRelease { partition, epoch });
+            }
+        }
+        let beyond = releases.unclean.len().saturating_sub(UNCLEAN_MAX);
+        releases.unclean.drain(..beyond);
+        drop((releases, entries));
         if changed {
             self.changed.notify_one();
         }
@@ -81,7 +101,12 @@ impl Board {
 
     /// The partitions released since the last call.
     pub fn take_released(&self) -> Vec<RoutePartition> {
-        std::mem::take(&mut self.released.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.releases().latest)
+    }
+
+    /// The latest releases that were not clean.
+    pub fn unclean(&self) -> Vec<UncleanRelease> {
+        self.releases().unclean.iter().cloned().collect()
     }
 
     /// A watchdog for the work of this name.
@@ -100,6 +125,10 @@ impl Board {
     /// Returns when something else than progress changed since the last call.
     pub async fn changed(&self) {
         self.changed.notified().await;
+    }
+
+    fn releases(&self) -> MutexGuard<'_, Releases> {
+        self.released.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<RoutePartition, Status>> {

@@ -18,6 +18,7 @@ use kafka::sink::{Sink, SinkBounds};
 use kafka::source::SourceBounds;
 use tokio::time::Instant;
 
+use crate::engine::Released;
 use crate::engine::board::{Board, Watchdog};
 use crate::engine::keeper::LedgerHandle;
 use crate::engine::lane::{Lane, LaneBounds, Now, PartitionStatus, Wait};
@@ -141,8 +142,10 @@ impl Connecting {
             match commands.try_recv() {
                 Ok(Command::Start(grant)) => self.waiting.push(grant),
                 Ok(Command::Stop(partition, _)) => {
-                    self.waiting.retain(|grant| grant.partition != partition);
-                    setup.board.update(Vec::new(), &[partition]);
+                    let stopped = self.waiting.extract_if(.., |grant| grant.partition == partition);
+                    let released =
+                        |grant: Arc<Grant>| Released { partition: partition.clone(), epoch: grant.epoch, clean: true };
+                    setup.board.update(Vec::new(), stopped.map(released).collect());
                 }
                 Err(TryRecvError::Disconnected) if self.waiting.is_empty() => return Err(Turn::End),
                 Err(_) => break,
@@ -162,7 +165,7 @@ impl Connecting {
         }
         if let Some((_, why)) = self.failed.as_ref().filter(|_| is_due || heard) {
             let held = |grant: &Arc<Grant>| PartitionStatus::waiting(grant, why);
-            setup.board.update(self.waiting.iter().map(held).collect(), &[]);
+            setup.board.update(self.waiting.iter().map(held).collect(), Vec::new());
         }
         Err(Turn::Pause(LISTEN_EVERY))
     }
@@ -208,7 +211,7 @@ impl<C: Clients> Copying<C> {
         let wait = lane.step(now, patience, source, sink, &mut setup.ledger);
         let due = now.instant.saturating_duration_since(self.reported) >= REPORT_EVERY;
         if let Some(statuses) = lane.statuses(now, due) {
-            setup.board.update(statuses, &lane.take_released());
+            setup.board.update(statuses, lane.take_released());
             self.reported = now.instant;
         }
         match wait {

@@ -45,6 +45,11 @@ pub enum Ask {
         /// Whether it is time to store it.
         store: bool,
     },
+    /// The same for a partition of which a person is to say where it goes on: what he stores stays.
+    Yield {
+        /// How far everything has arrived. It is stored.
+        floor: Position,
+    },
 }
 
 /// One answer about one partition.

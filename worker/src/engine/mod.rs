@@ -17,9 +17,9 @@ pub mod records;
 
 use std::collections::BTreeSet;
 
-use common::assignment::{Grant, Progress, Running};
+use common::assignment::{Grant, Progress, Running, UncleanRelease};
 use common::config::RouteConfig;
-use common::ids::{RouteName, RoutePartition};
+use common::ids::{Epoch, RouteName, RoutePartition};
 use kafka::error::Error;
 use tokio::time::Instant;
 
@@ -38,6 +38,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Everything that can still write.
     fn statuses(&self) -> Vec<Status>;
 
+    /// The latest releases that were not clean. One that `statuses` no longer has is here by then, if it was not.
+    fn unclean(&self) -> Vec<UncleanRelease>;
+
     /// Returns when something was started, was released, or is doing something else than before. Cancel-safe.
     fn changed(&self) -> impl Future<Output = ()> + Send;
 
@@ -46,6 +49,17 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Lets go of what all other routes hold; none of them may run anything.
     fn keep_only(&self, routes: &BTreeSet<RouteName>);
+}
+
+/// A partition that was let go: nothing of it can be written or stored any more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Released {
+    /// Which.
+    pub partition: RoutePartition,
+    /// Under which epoch it was held.
+    pub epoch: Epoch,
+    /// Whether all that was sent has arrived, and how far that is was stored.
+    pub clean: bool,
 }
 
 /// A running partition.

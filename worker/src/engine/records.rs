@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use common::assignment::Grant;
+use common::assignment::{Grant, UncleanRelease};
 use common::config::RouteConfig;
 use common::ids::{RouteName, RoutePartition, SessionId};
 use kafka::clients::Clients;
@@ -166,6 +166,10 @@ impl<C: Clients> Engine for RecordEngine<C> {
 
     fn statuses(&self) -> Vec<Status> {
         self.board.statuses()
+    }
+
+    fn unclean(&self) -> Vec<UncleanRelease> {
+        self.board.unclean()
     }
 
     async fn changed(&self) {

@@ -16,7 +16,7 @@ mod reported;
 use std::pin::pin;
 use std::time::Duration;
 
-use common::assignment::{Down, Hello, Refusal, RefusalKind, Up};
+use common::assignment::{Down, Hello, RELEASE_TIMEOUT, Refusal, RefusalKind, Up};
 use common::ids::FleetId;
 use common::net::{Closed, LeaderLink};
 use tokio::sync::watch;
@@ -26,14 +26,15 @@ use tokio_util::sync::CancellationToken;
 use crate::dial::Dial;
 use crate::engine::Engine;
 use crate::host::Host;
+use crate::moment::Moment;
 use crate::session::reported::{Reported, send};
-use crate::supervisor::{RELEASE_TIMEOUT, Supervisor};
+use crate::supervisor::Supervisor;
 use crate::tether::Tether;
 
-/// How often changed progress goes up.
+/// How often changed progress goes up until the leader has said how often it wants it.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// How often a full inventory goes up although nothing changed.
-const INVENTORY_EVERY: Duration = Duration::from_secs(30);
+pub const INVENTORY_EVERY: Duration = Duration::from_secs(30);
 /// How long a worker may take to release everything when it is stopped: a release, and the client's time to give up on a
 /// last store.
 const DRAIN_MAX: Duration = RELEASE_TIMEOUT.saturating_mul(2);
@@ -118,7 +119,7 @@ impl<E: Engine> Session<'_, E> {
         let mut in_use_since: Option<Instant> = None;
         while let Some(dialled) = self.meanwhile(dial.dial()).await? {
             let outcome = match dialled {
-                Ok(mut link) => match self.attached(&mut link).await {
+                Ok(mut link) => match self.attached(&mut link, dial).await {
                     Err(Detached::Lost) => Err(last_word(&mut link).await.map_or(Detached::Lost, refused)),
                     outcome => outcome,
                 },
@@ -177,15 +178,16 @@ impl<E: Engine> Session<'_, E> {
     }
 
     /// One connection, from the first message to the last.
-    async fn attached(&mut self, link: &mut LeaderLink) -> Result<(), Detached> {
+    async fn attached(&mut self, link: &mut LeaderLink, dial: &mut impl Dial) -> Result<(), Detached> {
         let Self { hello, engine, supervisor, host, tether, readiness, shutdown, fleet } = self;
-        let mut reported = Reported::hello(Instant::now());
+        let mut reported = Reported::hello(Moment::now());
         send(link, Up::Hello(hello.clone())).await?;
         reported.inventory(supervisor, link, true).await?;
         let dialled = Instant::now();
         let mut every = tether.every();
         let mut heartbeat = ticks(every);
-        let mut progress = ticks(PROGRESS_EVERY);
+        let mut progress_every = PROGRESS_EVERY;
+        let mut progress = ticks(progress_every);
         let mut inventory = ticks(INVENTORY_EVERY);
         let mut drain_by: Option<Instant> = None;
         let mut farewell_by: Option<Instant> = None;
@@ -195,7 +197,7 @@ impl<E: Engine> Session<'_, E> {
                     supervisor.reconcile(Instant::now());
                     reported.progress(supervisor, link).await?;
                     reported.inventory(supervisor, link, false).await?;
-                    reported.heartbeat(link, host.rss_bytes(), Instant::now()).await?;
+                    reported.heartbeat(link, host.rss_bytes(), Moment::now()).await?;
                 }
                 let farewell_by = *farewell_by.get_or_insert(Instant::now() + FAREWELL_MAX);
                 if supervisor.owes_nothing() && reported.is_heard() || Instant::now() >= farewell_by {
@@ -216,6 +218,7 @@ impl<E: Engine> Session<'_, E> {
                         if let Some(sent) = reported.sent(&renewal) {
                             tether.renew(&renewal, sent);
                         }
+                        dial.learn(&renewal.controllers);
                         if readiness.send_replace(None).is_some() {
                             tracing::info!("attached: a leader keeps this session");
                         }
@@ -223,21 +226,26 @@ impl<E: Engine> Session<'_, E> {
                             every = renewal.every;
                             heartbeat = ticks(every);
                         }
+                        if progress_every != renewal.progress_every {
+                            progress_every = renewal.progress_every;
+                            progress = ticks(progress_every);
+                        }
                     }
                     Down::Refused(refusal) => return Err(refused(refusal)),
                 },
                 () = engine.changed() => {
                     supervisor.reconcile(Instant::now());
                     reported.inventory(supervisor, link, false).await?;
+                    reported.progress(supervisor, link).await?;
                 }
                 thread = engine.broken() => return Err(Detached::Ended(RunError::Broken(thread))),
                 _ = heartbeat.tick() => {
                     // A leader that takes what is sent and answers nothing is none: another one may be there.
-                    if tether.is_detached(Instant::now()) && dialled.elapsed() > every * 2 {
+                    if tether.is_detached(Moment::now()) && dialled.elapsed() > every * 2 {
                         tracing::warn!("the controller renews nothing; looking for another one");
                         return Err(Detached::Lost);
                     }
-                    reported.heartbeat(link, host.rss_bytes(), Instant::now()).await?;
+                    reported.heartbeat(link, host.rss_bytes(), Moment::now()).await?;
                     if supervisor.has_failed_starts() {
                         supervisor.reconcile(Instant::now());
                     }

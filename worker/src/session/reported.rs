@@ -6,9 +6,10 @@ use std::time::Duration;
 use common::assignment::{Heartbeat, Inventory, Progress, Renewal, Up};
 use common::ids::RoutePartition;
 use common::net::{Closed, LeaderLink};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::engine::Engine;
+use crate::moment::Moment;
 use crate::supervisor::Supervisor;
 
 /// Heartbeats whose answer is awaited. More than a lease's worth means that the leader is gone.
@@ -28,12 +29,12 @@ pub(super) struct Reported {
     progress: BTreeMap<RoutePartition, Progress>,
     /// The number of the last heartbeat, and when those not yet answered were sent; the hello counts as number 0.
     heartbeat: u64,
-    awaited: VecDeque<(u64, Instant)>,
+    awaited: VecDeque<(u64, Moment)>,
 }
 
 impl Reported {
     /// Nothing but the hello.
-    pub(super) fn hello(now: Instant) -> Self {
+    pub(super) fn hello(now: Moment) -> Self {
         Self { inventory: None, progress: BTreeMap::new(), heartbeat: 0, awaited: VecDeque::from([(0, now)]) }
     }
 
@@ -71,7 +72,7 @@ impl Reported {
     }
 
     /// Sends a heartbeat.
-    pub(super) async fn heartbeat(&mut self, link: &LeaderLink, rss_bytes: u64, now: Instant) -> Result<(), Closed> {
+    pub(super) async fn heartbeat(&mut self, link: &LeaderLink, rss_bytes: u64, now: Moment) -> Result<(), Closed> {
         self.heartbeat += 1;
         self.awaited.push_back((self.heartbeat, now));
         if self.awaited.len() > AWAITED_MAX {
@@ -86,7 +87,7 @@ impl Reported {
     }
 
     /// When that was sent which a renewal answers.
-    pub(super) fn sent(&mut self, renewal: &Renewal) -> Option<Instant> {
+    pub(super) fn sent(&mut self, renewal: &Renewal) -> Option<Moment> {
         let mut sent = None;
         while let Some((number, at)) = self.awaited.front().copied().filter(|(number, _)| *number <= renewal.heartbeat)
         {

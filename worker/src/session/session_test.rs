@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use common::assignment::{Grant, Inventory, PROTOCOL, Phase, Renewal, Running, Snapshot, Version};
+use common::assignment::{Grant, Inventory, PROTOCOL, Phase, Renewal, Running, Snapshot, UncleanRelease, Version};
 use common::config::{ClientProperties, ClusterConfig, Delivery, RouteConfig};
 use common::ids::{
     ClusterName, ControllerEpoch, Epoch, FleetId, FleetIncarnation, Partition, Revision, RouteName, RoutePartition,
@@ -11,6 +11,7 @@ use common::ids::{
 };
 use common::net::{WorkerLink, in_process};
 use common::offsets::StartPosition;
+use common::weight::Weight;
 use tokio::sync::{Notify, mpsc};
 
 use super::*;
@@ -62,16 +63,27 @@ impl Engine for Books {
         std::future::pending().await
     }
 
+    fn unclean(&self) -> Vec<UncleanRelease> {
+        Vec::new()
+    }
+
     fn keep_only(&self, _routes: &BTreeSet<RouteName>) {}
 }
 
-struct Leader(mpsc::Sender<WorkerLink>);
+struct Leader {
+    links: mpsc::Sender<WorkerLink>,
+    learned: watch::Sender<Vec<String>>,
+}
 
 impl Dial for Leader {
     async fn dial(&mut self) -> Result<LeaderLink, Closed> {
         let (up, down) = in_process();
-        self.0.send(down).await.map_err(|_| Closed)?;
+        self.links.send(down).await.map_err(|_| Closed)?;
         Ok(up)
+    }
+
+    fn learn(&mut self, controllers: &[String]) {
+        self.learned.send_replace(controllers.to_vec());
     }
 }
 
@@ -126,12 +138,14 @@ struct Rig {
     shutdown: CancellationToken,
     readiness: watch::Sender<Option<String>>,
     tether: Arc<Tether>,
+    learned: watch::Receiver<Vec<String>>,
     session: tokio::task::JoinHandle<Result<End, RunError>>,
 }
 
 fn rig(engine: Books) -> Rig {
     let engine = Arc::new(engine);
     let (sender, links) = mpsc::channel(4);
+    let (learns, learned) = watch::channel(Vec::new());
     let shutdown = CancellationToken::new();
     let hello = Hello {
         protocol: PROTOCOL,
@@ -139,18 +153,19 @@ fn rig(engine: Books) -> Rig {
         session: SESSION,
         address: "here".to_owned(),
         software: "0".to_owned(),
+        weight: Weight::default(),
     };
     let (for_session, stop) = (engine.clone(), shutdown.clone());
-    let (tether, readiness) = (Arc::new(Tether::new(Instant::now())), watch::channel(Some("starting".to_owned())).0);
+    let (tether, readiness) = (Arc::new(Tether::new(Moment::now())), watch::channel(Some("starting".to_owned())).0);
     let (its_tether, its_readiness) = (tether.clone(), readiness.clone());
     let session = tokio::spawn(async move {
         let supervisor = Supervisor::new(for_session.clone(), SESSION);
         let (engine, tether, readiness) = (for_session.as_ref(), its_tether.as_ref(), &its_readiness);
         Session { hello, engine, supervisor, host: &ThisHost, tether, readiness, shutdown: stop, fleet: None }
-            .keep(&mut Leader(sender))
+            .keep(&mut Leader { links: sender, learned: learns })
             .await
     });
-    Rig { engine, links, shutdown, readiness, tether, session }
+    Rig { engine, links, shutdown, readiness, tether, learned, session }
 }
 
 /// A leader that answers each heartbeat until the link ends, then returns the link.
@@ -168,7 +183,14 @@ fn renewing(mut link: WorkerLink, count: u64) -> tokio::task::JoinHandle<WorkerL
 }
 
 fn renewal(heartbeat: u64) -> Renewal {
-    Renewal { heartbeat, every: Duration::from_secs(1), lease: Duration::from_secs(5) }
+    let controllers = vec!["added:7401".to_owned()];
+    Renewal {
+        heartbeat,
+        every: Duration::from_secs(1),
+        lease: Duration::from_secs(5),
+        progress_every: PROGRESS_EVERY,
+        controllers,
+    }
 }
 
 /// A session that runs one partition under epoch 1, and its leader's end.
@@ -207,6 +229,14 @@ async fn a_connection_begins_with_hello_and_the_inventory() {
     let mut link = rig.links.recv().await.expect("dialled");
     assert!(matches!(link.receive().await, Ok(Up::Hello(hello)) if hello.session == SESSION));
     assert!(matches!(link.receive().await, Ok(Up::Inventory(inventory)) if inventory.running.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_tells_where_the_controllers_are() {
+    let mut rig = rig(Books::default());
+    let link = rig.links.recv().await.expect("dialled");
+    link.send(Down::Renewed(renewal(0)));
+    rig.learned.wait_for(|learned| learned == &renewal(0).controllers).await.expect("the session goes on");
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,7 +327,7 @@ async fn a_leader_that_renews_nothing_is_left_and_what_runs_goes_on() {
     let mut next = rig.links.recv().await.expect("dialled again");
     let waited = fell_silent.elapsed();
     assert!(waited >= Duration::from_secs(2) && waited <= Duration::from_secs(4), "{waited:?}");
-    assert!(rig.tether.is_detached(Instant::now()));
+    assert!(rig.tether.is_detached(Moment::now()));
     runs(&mut next, &[(0, 1)]).await;
     drop(silent);
 }

@@ -7,9 +7,9 @@ pub mod plan;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use common::assignment::{Grant, Inventory, Phase, Progress, Running, Snapshot, Version};
+use common::assignment::{Grant, Inventory, Phase, Progress, RELEASE_TIMEOUT, Running, Snapshot, Version};
+use common::bug::{self, Bug};
 use common::config::RouteConfig;
 use common::ids::{RouteName, RoutePartition, SessionId};
 use common::reason::Reason;
@@ -18,9 +18,6 @@ use tokio::time::Instant;
 use crate::engine::{Engine, Status};
 use crate::say::say;
 use crate::supervisor::plan::{RunningState, WorkPlan};
-
-/// How long a partition may take to finish what is in flight when it is released.
-pub const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes what runs equal to what is wanted.
 pub struct Supervisor<E> {
@@ -54,7 +51,8 @@ impl<E: Engine> Supervisor<E> {
 
     /// Takes a snapshot over, unless it is another session's or older than the applied one.
     pub fn apply(&mut self, snapshot: &Snapshot, now: Instant) {
-        if snapshot.session != self.session || snapshot.version < self.applied {
+        let is_older = snapshot.version < self.applied && !bug::is(Bug::OldSnapshot);
+        if snapshot.session != self.session || is_older {
             tracing::warn!(session = %snapshot.session, revision = %snapshot.version.revision, "snapshot dropped: not ours, or older");
             return;
         }
@@ -114,7 +112,9 @@ impl<E: Engine> Supervisor<E> {
     /// All that runs, as the leader is told it.
     pub fn inventory(&self) -> Inventory {
         let running = self.engine.statuses().into_iter().map(|status| status.running);
-        Inventory { applied: self.applied, running: running.chain(self.failed.values().cloned()).collect() }
+        let running = running.chain(self.failed.values().cloned()).collect();
+        // After what runs: whoever is told that a partition is released is told how.
+        Inventory { applied: self.applied, running, unclean: self.engine.unclean() }
     }
 
     /// How far each running partition is.

@@ -1,12 +1,14 @@
 //! What operators call, one file a noun. Here is only which call goes where.
 
 mod assignments;
+mod backup;
 mod clusters;
 mod controllers;
 mod events;
 mod problems;
 #[cfg(test)]
 mod problems_test;
+mod rebalance;
 mod routes;
 mod same_cluster;
 mod status;
@@ -41,6 +43,15 @@ macro_rules! service {
                 self.0.answer(events::list(&self.0, request.into_inner())).await
             }
 
+            type BackupStream = backup::Stream;
+
+            async fn backup(
+                &self,
+                request: Request<v1::BackupRequest>,
+            ) -> Result<Response<Self::BackupStream>, Status> {
+                self.0.answer(backup::make(&self.0, request.into_inner())).await
+            }
+
             async fn get_status(
                 &self,
                 _: Request<v1::GetStatusRequest>,
@@ -67,9 +78,18 @@ service! {
     list_topics: ListTopicsRequest => ListTopicsReply by topics::list;
     list_assignments: ListAssignmentsRequest => ListAssignmentsReply by assignments::list;
     move_assignment: MoveAssignmentRequest => ChangeReply by assignments::change_owner;
+    pin_assignment: PinAssignmentRequest => ChangeReply by assignments::pin;
+    unpin_assignment: UnpinAssignmentRequest => ChangeReply by assignments::unpin;
+    plan_rebalance: PlanRebalanceRequest => PlanRebalanceReply by rebalance::plan;
+    run_rebalance: RunRebalanceRequest => ChangeReply by rebalance::run;
+    freeze_rebalance: FreezeRebalanceRequest => ChangeReply by rebalance::freeze;
+    unfreeze_rebalance: UnfreezeRebalanceRequest => ChangeReply by rebalance::unfreeze;
     list_workers: ListWorkersRequest => ListWorkersReply by workers::list;
     drain_worker: DrainWorkerRequest => ChangeReply by workers::drain;
     undrain_worker: UndrainWorkerRequest => ChangeReply by workers::undrain;
+    remove_worker: RemoveWorkerRequest => ChangeReply by workers::remove;
     release_hold: ReleaseHoldRequest => ChangeReply by workers::release_hold;
     list_controllers: ListControllersRequest => ListControllersReply by controllers::list;
+    add_controller: AddControllerRequest => ControllerChangeReply by controllers::add;
+    remove_controller: RemoveControllerRequest => ControllerChangeReply by controllers::remove;
 }

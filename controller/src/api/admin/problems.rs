@@ -2,8 +2,9 @@
 //! worst first. What is alike is one problem, with a count and an example.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use common::ids::{Partition, RouteName, TopicName};
+use common::ids::{Partition, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
 use common::reason::Reason;
 use kafka::error::ErrorKind;
 use proto::v1;
@@ -11,7 +12,7 @@ use proto::v1::Problem;
 
 use super::routes::Troubles;
 use crate::raft::Standing;
-use crate::state::{Hold, Retired, State};
+use crate::state::{Balance, Hold, Retired, State};
 
 /// Something that stands still.
 pub struct Standstill {
@@ -35,13 +36,16 @@ fn problem(what: impl Into<String>, remedy: impl Into<String>) -> Problem {
 /// What is wrong with the controllers, as controller `node` sees it.
 pub fn of_controllers(controllers: &[v1::Controller], standing: &Standing, node: u64, is_led: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let (all, majority) = (controllers.len(), controllers.len() / 2 + 1);
+    let all = controllers.iter().filter(|controller| controller.votes).count();
+    let majority = all / 2 + 1;
     match &standing.leader {
         _ if is_led => {}
         Some((leader, address)) if *leader != node && standing.has_quorum => problems.push(problem(
             format!("controller {node} does not lead and sees only a part"),
             format!("ask controller {leader}, which leads: replisome status --controllers {address}"),
         )),
+        // It waits to be taken in: its trouble says so.
+        _ if !standing.initialized && controllers.is_empty() => {}
         _ if !standing.initialized => problems.push(problem(
             "the fleet is not founded yet",
             "start every controller that initial-members names; the one with the lowest id founds the fleet then",
@@ -59,6 +63,27 @@ pub fn of_controllers(controllers: &[v1::Controller], standing: &Standing, node:
         problems.push(problem(
             format!("controller {id} at {address} does not answer"),
             format!("start it, or see to the network; the fleet goes on while {majority} of {all} answer"),
+        ));
+    }
+    for v1::Controller { id, address, warning, .. } in controllers.iter().filter(|one| !one.warning.is_empty()) {
+        problems.push(problem(
+            format!("controller {id} at {address}: {warning}"),
+            "give its data directory a larger or faster disk, or one that it need not share",
+        ));
+    }
+    for v1::Controller { id, address, .. } in controllers.iter().filter(|controller| !controller.votes) {
+        problems.push(problem(
+            format!("controller {id} at {address} is a learner: it has no vote"),
+            format!(
+                "take it in wholly with: replisome controller add {id} --address {address}; or out, with: replisome \
+                 controller remove {id}"
+            ),
+        ));
+    }
+    if all > 0 && all.is_multiple_of(2) {
+        problems.push(problem(
+            format!("{all} controllers vote, and they survive no more losses than {} do", all - 1),
+            "add one, or remove one: replisome controller add|remove ID",
         ));
     }
     problems
@@ -90,7 +115,7 @@ pub fn of_workers(workers: &[v1::Worker], partitions: usize, is_held: bool) -> V
     for v1::Worker { id, address, .. } in named(workers, "lost") {
         problems.push(problem(
             format!("worker {id} is lost; it ran at {address}, and others have its partitions"),
-            format!("start it again, or say that it is not awaited: replisome worker drain {id}"),
+            format!("start it again, or forget it: replisome worker remove {id}"),
         ));
     }
     for v1::Worker { id, address, partitions, .. } in named(workers, "suspect") {
@@ -102,6 +127,42 @@ pub fn of_workers(workers: &[v1::Worker], partitions: usize, is_held: bool) -> V
             .push(problem(format!("worker {id} at {address} is not heard, and has {partitions} partitions"), remedy));
     }
     problems
+}
+
+/// Workers that are there and do not give back what they were asked for.
+pub fn of_releases(
+    state: &State,
+    is_there: impl Fn(SessionId) -> bool,
+    overdue: BTreeMap<RoutePartition, Duration>,
+) -> Vec<Problem> {
+    let mut of_worker = BTreeMap::<&WorkerId, (usize, RoutePartition, Duration)>::new();
+    for (partition, waited) in overdue {
+        let owner = state.slots().get(&partition).and_then(|slot| slot.life.owner());
+        let Some((session, _)) = owner.filter(|(session, _)| is_there(*session)) else { continue };
+        let Some(session) = state.sessions().get(&session) else { continue };
+        let (count, _, longest) = of_worker.entry(&session.worker).or_insert((0, partition, waited));
+        *count += 1;
+        *longest = waited.max(*longest);
+    }
+    let describe = |(id, (count, example, waited)): (&WorkerId, (usize, RoutePartition, Duration))| {
+        let seconds = waited.as_secs();
+        problem(
+            format!("worker {id} was to give back {count} partitions {seconds} s ago and has not, such as {example}"),
+            "see in its log what holds it up; if it hangs, end its process: others get them then, and copy again what it \
+             copied since it last stored",
+        )
+    };
+    of_worker.into_iter().map(describe).collect()
+}
+
+/// Workers that start anew again and again.
+pub fn of_flapping(flapping: Vec<WorkerId>) -> impl Iterator<Item = Problem> {
+    flapping.into_iter().map(|id| {
+        problem(
+            format!("worker {id} was started anew three times or more within a minute"),
+            "see in its log why it ends; while that goes on, others get what it had at each further start",
+        )
+    })
 }
 
 fn named<'a>(workers: &'a [v1::Worker], state: &'static str) -> impl Iterator<Item = &'a v1::Worker> {
@@ -162,14 +223,27 @@ pub fn of_standstills(standstills: Vec<Standstill>) -> Vec<Problem> {
 
 /// The topics that are not copied, or not wholly, though nobody paused or removed them.
 pub fn standing_topics(state: &State) -> impl Iterator<Item = Standstill> {
-    let routes = state.routes();
-    let is_meant = move |(route, _): &&(RouteName, TopicName)| routes.get(route).is_some_and(|route| !route.paused);
-    state.topics().iter().filter(move |(key, topic)| is_meant(key) && !topic.paused && !topic.leaving).filter_map(
-        |((route, name), topic)| {
-            let reason = topic.waiting.clone().or_else(|| topic.beyond.clone())?;
-            Some(Standstill { route: route.clone(), topic: name.clone(), partition: None, reason })
-        },
-    )
+    state.waiting_topics().map(|(route, topic, reason)| Standstill {
+        route: route.clone(),
+        topic: topic.clone(),
+        partition: None,
+        reason: reason.clone(),
+    })
+}
+
+/// What was lost and can't be claimed.
+pub fn of_claims(state: &State, troubles: &Troubles) -> Vec<Problem> {
+    let describe = |(route, error): (&RouteName, &kafka::error::Error)| {
+        let claimed = state.slots().iter().filter(|(id, slot)| id.route == *route && slot.owes_claim());
+        let source = &state.routes().get(route)?.settings.source;
+        let what = format!(
+            "route {route}: {} partitions lost their owner and can't be claimed, so that a worker that is cut off may \
+             still copy them: {error}",
+            claimed.filter(|(_, slot)| slot.leader_claim.is_some()).count()
+        );
+        Some(problem(what, format!("see that the controllers reach cluster {source} and may commit offsets there")))
+    };
+    troubles.iter().filter_map(describe).collect()
 }
 
 /// What removed routes left behind and can't be cleared away.
@@ -181,6 +255,15 @@ pub fn of_retired(state: &State, troubles: &Troubles) -> Vec<Problem> {
         Some(problem(format!("{what}: {error}"), format!("mend it on cluster {source}, or leave them there: {leave}")))
     };
     state.retired().iter().filter_map(describe).collect()
+}
+
+/// A freeze that somebody may have forgotten.
+pub fn of_balance(balance: Balance) -> Option<Problem> {
+    let Balance::Frozen { since } = balance else { return None };
+    let what = format!(
+        "moves for balance are frozen since revision {since}: a worker that joins gets only what has no owner, and pins wait"
+    );
+    Some(problem(what, "once that is no longer wanted: replisome rebalance unfreeze"))
 }
 
 impl Standstill {
@@ -200,8 +283,8 @@ fn remedy(standstill: &Standstill) -> String {
             format!("if what is there now is what you want: {resume} --continue")
         }
         Reason::OutOfRange { .. } | Reason::Truncated { .. } => format!(
-            "decide where to read on: set the offset with kafka-consumer-groups --reset-offsets on the source, then \
-             {resume} --continue"
+            "decide where to read on: set the offset with kafka-consumer-groups --reset-offsets on the source, for the group \
+             that replisome route describe {route} names; then {resume} --continue"
         ),
         Reason::Superseded { .. } => format!("see who else copies it, and stop one of them; then {resume} --continue"),
         _ => "do what the text says; it goes on by itself then".to_owned(),

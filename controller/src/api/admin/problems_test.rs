@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::ids::{Partition, Revision, RouteName, TopicName};
@@ -5,13 +6,20 @@ use common::offsets::NextOffset;
 use common::reason::{Reason, Side};
 use proto::v1;
 
-use super::problems::{Standstill, of_controllers, of_hold, of_standstills, of_workers};
+use super::problems::{Standstill, of_controllers, of_hold, of_releases, of_standstills, of_workers};
 use crate::raft::Standing;
 use crate::state::command::FORMAT;
-use crate::state::{Command, Envelope, State};
+use crate::state::state_test::{done, fleet, id, session, step};
+use crate::state::{Command, Envelope, State, Step};
 
 fn controller(id: u64, role: &str) -> v1::Controller {
-    v1::Controller { id, address: format!("host:{id}"), role: role.into(), ..Default::default() }
+    v1::Controller {
+        id,
+        address: format!("host:{id}"),
+        role: role.into(),
+        votes: role != "learner",
+        ..Default::default()
+    }
 }
 
 fn worker(id: &str, state: &str) -> v1::Worker {
@@ -40,12 +48,32 @@ fn a_follower_names_the_leader_and_a_minority_says_how_many_are_needed() {
 }
 
 #[test]
+fn a_controller_that_warns_of_its_disk_is_named() {
+    let warning = "its data directory has 3 MiB of room left".to_owned();
+    let all = [v1::Controller { warning, ..controller(1, "leader") }];
+    let problems = of_controllers(&all, &Standing::default(), 1, true);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].what, "controller 1 at host:1: its data directory has 3 MiB of room left");
+    assert!(problems[0].remedy.contains("a larger or faster disk"), "{problems:?}");
+}
+
+#[test]
+fn a_learner_counts_for_no_majority_and_an_even_number_is_told() {
+    let all = [controller(1, "leader"), controller(2, "follower"), controller(3, "learner")];
+    let problems = of_controllers(&all, &Standing::default(), 1, true);
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].what.contains("controller 3 at host:3 is a learner"), "{problems:?}");
+    assert!(problems[0].remedy.contains("controller add 3 --address host:3"), "{problems:?}");
+    assert!(problems[1].what.contains("2 controllers vote"), "{problems:?}");
+}
+
+#[test]
 fn workers_are_missed_only_where_there_is_work() {
     assert_eq!(of_workers(&[], 0, false), []);
     assert_eq!(of_workers(&[worker("w1", "live"), worker("w2", "drained")], 3, false), []);
     let problems = of_workers(&[worker("w1", "drained"), worker("w2", "lost")], 3, false);
     assert!(problems[0].what.contains("3 partitions"), "{problems:?}");
-    assert!(problems[1].remedy.contains("worker drain w2"), "{problems:?}");
+    assert!(problems[1].remedy.contains("worker remove w2"), "{problems:?}");
 }
 
 #[test]
@@ -61,6 +89,23 @@ fn a_hold_says_what_waits_for_whom_and_how_to_end_it() {
     assert!(problem.remedy.contains("replisome worker release-hold"), "{problem:?}");
     let problems = of_workers(&suspects, 9, true);
     assert!(problems[1].remedy.contains("keeps them"), "{problems:?}");
+}
+
+#[test]
+fn a_release_that_lasts_is_a_problem_of_its_worker_while_that_is_there() {
+    let mut state = fleet();
+    for partition in [0, 1] {
+        let assign = step(&state, partition, Step::Assign { to: session(1) });
+        done(&mut state, assign);
+        let release = step(&state, partition, Step::Release { from: session(1) });
+        done(&mut state, release);
+    }
+    let overdue: BTreeMap<_, _> = [(id(0), Duration::from_secs(14)), (id(1), Duration::from_secs(11))].into();
+    assert_eq!(of_releases(&state, |_| false, overdue.clone()), []);
+    let problems = of_releases(&state, |other| other == session(1), overdue);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let expected = "worker w1 was to give back 2 partitions 14 s ago and has not, such as r0:t0/0";
+    assert_eq!(problems[0].what, expected);
 }
 
 #[test]

@@ -123,15 +123,17 @@ pub async fn resume(api: &Api, asked: v1::ResumeRouteRequest) -> Result<v1::Chan
 /// Lists routes.
 pub async fn list(api: &Api, asked: v1::ListRoutesRequest) -> Result<v1::ListRoutesReply, ApiError> {
     let only: Option<RouteName> = parse::filter(&asked.name)?;
-    let leading = api.confirmed().await?;
-    let (observed, troubles) = (Observed::of(&leading.handle), leading.handle.troubles());
-    let state = leading.handle.state();
-    if let Some(only) = &only {
-        find(&state, only)?;
-    }
-    let mut routes = all(&state, &observed.sums(&state), &troubles);
-    routes.retain(|route| only.as_ref().is_none_or(|only| route.name == only.as_str()));
-    Ok(v1::ListRoutesReply { routes })
+    api.look(move |leading| {
+        let (observed, troubles) = (Observed::of(&leading.handle), leading.handle.troubles());
+        let state = leading.handle.state();
+        if let Some(only) = &only {
+            find(&state, only)?;
+        }
+        let mut routes = all(&state, &observed.sums(&state, |_| ()), &troubles);
+        routes.retain(|route| only.as_ref().is_none_or(|only| route.name == only.as_str()));
+        Ok(v1::ListRoutesReply { routes })
+    })
+    .await?
 }
 
 /// A route of the table.

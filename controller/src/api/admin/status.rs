@@ -8,16 +8,14 @@ use proto::v1;
 use super::super::view::{Condition, Observed};
 use super::super::{Api, Leading};
 use super::problems::{self, Standstill};
-use super::{controllers, routes, workers};
+use super::{controllers, rebalance, routes, workers};
 
 /// The page.
 pub async fn get(api: &Api) -> v1::GetStatusReply {
-    let (controllers, leading) = tokio::join!(controllers::all(api), api.confirmed());
-    let mut page = match &leading {
-        Ok(leading) => led(leading),
-        Err(_) => unled(api),
-    };
-    let of_controllers = problems::of_controllers(&controllers, &api.standing(), api.node, leading.is_ok());
+    let (controllers, led) = tokio::join!(controllers::all(api), api.look(led));
+    let is_led = led.is_ok();
+    let mut page = led.unwrap_or_else(|_| unled(api));
+    let of_controllers = problems::of_controllers(&controllers, &api.standing(), api.node, is_led);
     page.problems.splice(..0, of_controllers);
     page.controllers = controllers;
     page
@@ -29,21 +27,27 @@ fn led(leading: &Leading) -> v1::GetStatusReply {
     let state = leading.handle.state();
     let mut partitions: BTreeMap<Condition, u32> = Condition::ALL.into_iter().map(|one| (one, 0)).collect();
     let mut standstills: Vec<Standstill> = problems::standing_topics(&state).collect();
-    for row in observed.rows(&state) {
+    let sums = observed.sums(&state, |row| {
         *partitions.entry(row.condition).or_default() += 1;
-        // What nobody has stands still for its topic's reason.
-        if let Some(reason) = row.reason.filter(|_| row.slot.life.owner().is_some()) {
+        // What nobody has stands still for its topic's reason, and what is released goes on elsewhere.
+        let stands_still = matches!(row.condition, Condition::Waiting | Condition::Failed);
+        if let Some(reason) = row.reason.filter(|_| stands_still && row.slot.life.owner().is_some()) {
             let RoutePartition { route, topic, partition } = row.id.clone();
             standstills.push(Standstill { route, topic, partition: Some(partition), reason });
         }
-    }
+    });
     let workers = workers::all(&state, &observed);
-    let routes = routes::all(&state, &observed.sums(&state), &troubles);
+    let routes = routes::all(&state, &sums, &troubles);
     let mut problems = Vec::from_iter(problems::of_hold(&state, &workers));
     problems.extend(problems::of_workers(&workers, state.slots().len(), state.hold().is_some()));
+    let is_there = |session| observed.liveness.get(&session).is_some_and(|heard| heard.connected);
+    problems.extend(problems::of_releases(&state, is_there, leading.handle.overdue_releases()));
+    problems.extend(problems::of_flapping(leading.handle.flapping()));
     problems.extend(problems::of_routes(&state, &troubles));
     problems.extend(problems::of_standstills(standstills));
     problems.extend(problems::of_retired(&state, &troubles));
+    problems.extend(problems::of_balance(state.balance()));
+    problems.extend(problems::of_claims(&state, &leading.handle.claim_troubles()));
     v1::GetStatusReply {
         fleet: state.fleet().to_string(),
         led: true,
@@ -54,6 +58,7 @@ fn led(leading: &Leading) -> v1::GetStatusReply {
         routes,
         problems,
         partitions: partitions.into_iter().map(|(condition, count)| (condition.name().to_owned(), count)).collect(),
+        rebalance: Some(rebalance::state(&state)),
     }
 }
 

@@ -7,7 +7,7 @@ use proto::v1;
 use super::super::errors::ApiError;
 use super::super::probes::BRIEFLY;
 use super::super::view::{Observed, Sum};
-use super::super::{Api, parse};
+use super::super::{Api, Leading, parse};
 use super::{clusters, routes};
 use crate::state::{Command, State, Topic, TopicState};
 
@@ -88,14 +88,21 @@ pub async fn resume(api: &Api, asked: v1::ResumeTopicRequest) -> Result<v1::Chan
 pub async fn list(api: &Api, asked: v1::ListTopicsRequest) -> Result<v1::ListTopicsReply, ApiError> {
     let (route, topic): (Option<RouteName>, Option<TopicName>) =
         (parse::filter(&asked.route)?, parse::filter(&asked.topic)?);
-    let leading = api.confirmed().await?;
+    api.look(move |leading| found(leading, route.as_ref(), topic.as_ref())).await?
+}
+
+fn found(
+    leading: &Leading,
+    route: Option<&RouteName>,
+    topic: Option<&TopicName>,
+) -> Result<v1::ListTopicsReply, ApiError> {
     let observed = Observed::of(&leading.handle);
     let state = leading.handle.state();
-    if let Some(route) = &route {
+    if let Some(route) = route {
         routes::find(&state, route)?;
     }
     let is_wanted = |(its_route, its_name): &(RouteName, TopicName)| {
-        route.as_ref().is_none_or(|route| route == its_route) && topic.as_ref().is_none_or(|topic| topic == its_name)
+        route.is_none_or(|route| route == its_route) && topic.is_none_or(|topic| topic == its_name)
     };
     let mut topics = Vec::new();
     for ((its_route, name), row) in state.topics().iter().filter(|(key, _)| is_wanted(key)) {

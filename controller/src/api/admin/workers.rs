@@ -1,4 +1,4 @@
-//! Workers: listed, drained, undrained, given up.
+//! Workers: listed, drained, undrained, removed, given up.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,12 @@ pub async fn undrain(api: &Api, asked: v1::UndrainWorkerRequest) -> Result<v1::C
     api.change(parse::asked(asked.context)?, Command::UndrainWorker { worker }, Vec::new()).await
 }
 
+/// Forgets a worker that is not there.
+pub async fn remove(api: &Api, asked: v1::RemoveWorkerRequest) -> Result<v1::ChangeReply, ApiError> {
+    let worker = parse::name(&asked.id)?;
+    api.change(parse::asked(asked.context)?, Command::RemoveWorker { worker }, Vec::new()).await
+}
+
 /// Gives up the workers that are missing while moves are held.
 pub async fn release_hold(api: &Api, asked: v1::ReleaseHoldRequest) -> Result<v1::ChangeReply, ApiError> {
     let command = Command::EndHold { reason: "an operator gave the missing workers up".to_owned() };
@@ -31,9 +37,7 @@ pub async fn release_hold(api: &Api, asked: v1::ReleaseHoldRequest) -> Result<v1
 /// Lists workers.
 pub async fn list(api: &Api, asked: v1::ListWorkersRequest) -> Result<v1::ListWorkersReply, ApiError> {
     let only: Option<WorkerId> = parse::filter(&asked.id)?;
-    let leading = api.confirmed().await?;
-    let observed = Observed::of(&leading.handle);
-    let mut workers = all(&leading.handle.state(), &observed);
+    let mut workers = api.look(|leading| all(&leading.handle.state(), &Observed::of(&leading.handle))).await?;
     if let Some(only) = only {
         workers.retain(|worker| worker.id == only.as_str());
         if workers.is_empty() {
@@ -49,8 +53,10 @@ pub fn all(state: &State, observed: &Observed) -> Vec<v1::Worker> {
     for (session, _) in state.slots().values().filter_map(|slot| slot.life.owner()) {
         *partitions.entry(session).or_default() += 1;
     }
+    let rates = observed.rates_of_sessions(state);
     let row = |(id, worker): (&WorkerId, &Worker)| {
         let partitions = partitions.get(&worker.session).copied().unwrap_or_default();
+        let session = state.sessions().get(&worker.session);
         let heard = observed.liveness.get(&worker.session);
         Some(v1::Worker {
             id: id.to_string(),
@@ -60,6 +66,8 @@ pub fn all(state: &State, observed: &Observed) -> Vec<v1::Worker> {
             partitions,
             version: worker.software.clone(),
             rss_bytes: heard.map(|heard| heard.rss_bytes).unwrap_or_default(),
+            bytes_per_second: session.map(|_| rates.get(&worker.session).copied().unwrap_or_default()),
+            weight: session.map(|session| session.weight.number()).unwrap_or_default(),
         })
     };
     state.workers().iter().filter_map(row).collect()

@@ -5,9 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use common::assignment::{Down, Heartbeat, Inventory, Progress, Refusal, RefusalKind, Renewal, Running, Snapshot};
-use common::ids::{Revision, RoutePartition, SessionId};
+use common::assignment::{
+    Down, Heartbeat, Inventory, Phase, Progress, Refusal, RefusalKind, Renewal, Running, Snapshot, UncleanRelease,
+};
+use common::bug::{self, Bug};
+use common::ids::{Epoch, Revision, RoutePartition, SessionId};
 use common::net::ToWorker;
+use common::reason::Reason;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -29,9 +33,12 @@ struct Live {
     link: Option<Link>,
     /// How many connections it had.
     links: u64,
+    /// Whether it has come to this leader, served yet or not.
+    has_come: bool,
     /// What it runs, in the order of partitions.
     inventory: Inventory,
-    progress: BTreeMap<RoutePartition, Progress>,
+    /// How far that is, in the order of partitions.
+    progress: Vec<Progress>,
 }
 
 #[derive(Debug)]
@@ -39,6 +46,19 @@ struct Link {
     number: u64,
     down: ToWorker,
     sent: Option<Arc<Snapshot>>,
+}
+
+/// A grant that could not be claimed, since a pair as great is stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Superseded {
+    /// Who could not claim it.
+    pub session: SessionId,
+    /// Of which partition.
+    pub partition: RoutePartition,
+    /// Under which epoch it was granted.
+    pub granted: Epoch,
+    /// Which epoch is stored.
+    pub stored: Epoch,
 }
 
 /// How alive a session looks.
@@ -93,6 +113,7 @@ impl Board {
         let mut all = self.live();
         let live = all.entry(session).or_insert_with(|| Live::until(deadline));
         live.links += 1;
+        live.has_come = true;
         let number = live.links;
         (live.deadline, live.heard) = (deadline, Instant::now());
         live.link = Some(Link { number, down, sent: None });
@@ -105,6 +126,7 @@ impl Board {
     pub fn hold(&self, session: SessionId, deadline: Instant) {
         if let Some(live) = self.live().get_mut(&session) {
             live.deadline = live.deadline.max(deadline);
+            live.has_come = true;
         }
     }
 
@@ -135,12 +157,15 @@ impl Board {
         }
     }
 
-    /// Takes over an inventory.
+    /// Takes over an inventory. What it does not list has made its last progress.
     pub fn set_inventory(&self, session: SessionId, mut inventory: Inventory) {
         inventory.running.sort_unstable_by(|one, other| one.partition.cmp(&other.partition));
-        if let Some(live) = self.live().get_mut(&session) {
-            live.inventory = inventory;
-        }
+        let mut all = self.live();
+        let Some(live) = all.get_mut(&session).filter(|live| live.inventory != inventory) else { return };
+        live.inventory = inventory;
+        live.share_names();
+        live.progress.retain(|progress| place_in(&live.inventory.running, &progress.partition).is_ok());
+        drop(all);
         self.announce();
     }
 
@@ -149,9 +174,7 @@ impl Board {
         let mut is_first = false;
         if let Some(live) = self.live().get_mut(&session) {
             for progress in progress {
-                let known = live.progress.get(&progress.partition);
-                is_first |= known.is_none_or(|known| known.epoch != progress.epoch);
-                live.progress.insert(progress.partition.clone(), progress);
+                is_first |= live.add_progress(progress);
             }
         }
         self.reported.send_modify(|count| *count += 1);
@@ -175,24 +198,16 @@ impl Board {
         self.live().get(&session).is_some_and(|live| live.link.is_some())
     }
 
-    /// The connected sessions, and the revision of what each was sent last.
-    pub fn attached(&self) -> BTreeMap<SessionId, Option<Revision>> {
-        let sent = |link: &Link| link.sent.as_ref().map(|sent| sent.version.revision);
+    /// The connected sessions, and what each was sent last.
+    pub fn sent(&self) -> BTreeMap<SessionId, Option<Arc<Snapshot>>> {
         let all = self.live();
-        all.iter().filter_map(|(session, live)| Some((*session, sent(live.link.as_ref()?)))).collect()
+        all.iter().filter_map(|(session, live)| Some((*session, live.link.as_ref()?.sent.clone()))).collect()
     }
 
-    /// Sends a snapshot if it says something new, or if the session must confirm a later revision than it can.
-    /// Returns whether it was sent.
-    pub fn push(&self, snapshot: Snapshot, confirm: Option<Revision>) -> bool {
+    /// Sends a snapshot, if its session is connected. Returns whether it is.
+    pub fn push(&self, snapshot: Snapshot) -> bool {
         let mut all = self.live();
         let Some(link) = all.get_mut(&snapshot.session).and_then(|live| live.link.as_mut()) else { return false };
-        let says_nothing_new = link.sent.as_ref().is_some_and(|sent| {
-            sent.routes == snapshot.routes && sent.grants == snapshot.grants && Some(sent.version.revision) >= confirm
-        });
-        if says_nothing_new {
-            return false;
-        }
         let snapshot = Arc::new(snapshot);
         link.sent = Some(snapshot.clone());
         link.down.send(Down::Snapshot(snapshot));
@@ -211,9 +226,9 @@ impl Board {
         self.live().iter().filter(|(_, live)| is_missing(live)).map(|(session, _)| *session).collect()
     }
 
-    /// The sessions that have not connected to this leader yet.
+    /// The sessions that have not come to this leader yet.
     pub fn awaited(&self) -> BTreeSet<SessionId> {
-        self.live().iter().filter(|(_, live)| live.links == 0).map(|(session, _)| *session).collect()
+        self.live().iter().filter(|(_, live)| !live.has_come).map(|(session, _)| *session).collect()
     }
 
     /// Waits for sessions no longer than until `deadline`.
@@ -228,7 +243,7 @@ impl Board {
     pub fn why_lost(&self, session: SessionId) -> &'static str {
         match self.live().get(&session) {
             Some(live) if live.link.is_some() => "its lease ran out",
-            Some(live) if live.links == 0 => "it did not come to the new leader",
+            Some(live) if !live.has_come => "it did not come to the new leader",
             _ => "its stream broke and did not come back",
         }
     }
@@ -255,12 +270,21 @@ impl Board {
         self.live().values_mut().for_each(|live| live.deadline += by);
     }
 
-    /// Whether a session confirmed that it applied `release` and runs the partition no more.
-    pub fn has_released(&self, session: SessionId, partition: &RoutePartition, release: Revision) -> bool {
-        self.live().get(&session).is_some_and(|live| {
-            live.inventory.applied.revision >= release
-                && live.inventory.running.binary_search_by(|running| running.partition.cmp(partition)).is_err()
-        })
+    /// Whether a session confirmed that it applied the release of `since` and runs the partition no more, and whether it
+    /// gave it back cleanly.
+    pub fn released(
+        &self,
+        session: SessionId,
+        (partition, epoch): (&RoutePartition, Epoch),
+        since: Revision,
+    ) -> Option<bool> {
+        let all = self.live();
+        let inventory = &all.get(&session)?.inventory;
+        let runs = place_in(&inventory.running, partition).is_ok();
+        let is_unclean = |release: &UncleanRelease| release.partition == *partition && release.epoch == epoch;
+        let runs = runs && !bug::is(Bug::GrantBeforeRelease);
+        let is_current = inventory.applied.revision >= since || bug::is(Bug::ReleaseByOldInventory);
+        (is_current && !runs).then(|| !inventory.unclean.iter().any(is_unclean))
     }
 
     /// Whether a session runs nothing, by its latest inventory.
@@ -268,47 +292,107 @@ impl Board {
         self.live().get(&session).is_some_and(|live| live.inventory.running.is_empty())
     }
 
-    /// What runs, by the latest inventories.
-    pub fn running(&self) -> BTreeMap<RoutePartition, (SessionId, Running)> {
-        let mut latest = BTreeMap::<RoutePartition, (SessionId, Running)>::new();
-        for (session, live) in self.live().iter() {
-            for running in &live.inventory.running {
-                let newer = latest.get(&running.partition).is_none_or(|(_, known)| known.epoch <= running.epoch);
-                if newer {
-                    latest.insert(running.partition.clone(), (*session, running.clone()));
-                }
-            }
-        }
-        latest
+    /// The grants that could not be claimed since a greater pair is stored. Not those of somebody who had claimed already: he
+    /// was superseded by somebody else, and must not fight him.
+    pub fn superseded(&self) -> Vec<Superseded> {
+        let all = self.live();
+        let held =
+            all.iter().flat_map(|(session, live)| live.inventory.running.iter().map(move |of| (session, live, of)));
+        let superseded = |(session, live, running): (&SessionId, &Live, &Running)| {
+            let Phase::Held(Reason::Superseded { epoch: stored, .. }) = running.phase else { return None };
+            let (partition, granted) = (running.partition.clone(), running.epoch);
+            let progress = &live.progress[live.place_of_progress(&partition).ok()?];
+            let is_unclaimed = progress.epoch == granted && progress.next_offset.is_none();
+            (is_unclaimed && stored >= granted).then_some(Superseded { session: *session, partition, granted, stored })
+        };
+        held.filter_map(superseded).collect()
     }
 
-    /// How far each partition is, by the latest owner that reported it.
-    pub fn progress(&self) -> BTreeMap<RoutePartition, Progress> {
-        let mut latest = BTreeMap::<RoutePartition, Progress>::new();
-        for progress in self.live().values().flat_map(|live| live.progress.values()) {
-            let newer = latest.get(&progress.partition).is_none_or(|known| known.epoch <= progress.epoch);
-            if newer {
-                latest.insert(progress.partition.clone(), progress.clone());
-            }
-        }
-        latest
+    /// In which phase a partition is and how far, as its owner last said of what it was granted.
+    pub fn reported(
+        &self,
+        (session, epoch): (SessionId, Epoch),
+        partition: &RoutePartition,
+    ) -> (Option<Phase>, Option<Progress>) {
+        let all = self.live();
+        let Some(live) = all.get(&session) else { return (None, None) };
+        let running = place_in(&live.inventory.running, partition).map(|place| &live.inventory.running[place]);
+        let progress = live.place_of_progress(partition).map(|place| &live.progress[place]);
+        let phase = running.ok().filter(|running| running.epoch == epoch).map(|running| running.phase.clone());
+        (phase, progress.ok().filter(|progress| progress.epoch == epoch).cloned())
     }
 
-    /// Forgets the progress of partitions that are gone.
-    pub fn retain_progress(&self, exists: impl Fn(&RoutePartition) -> bool) {
-        for live in self.live().values_mut() {
-            live.progress.retain(|partition, _| exists(partition));
-        }
+    /// What each session copies, in the order of partitions.
+    pub fn copying(&self) -> BTreeMap<SessionId, Vec<RoutePartition>> {
+        let copying = |running: &Running| (running.phase == Phase::Copying).then(|| running.partition.clone());
+        let of = |live: &Live| live.inventory.running.iter().filter_map(copying).collect();
+        self.live().iter().map(|(session, live)| (*session, of(live))).collect()
     }
+
+    /// How many sessions are known.
+    pub fn registered(&self) -> u32 {
+        u32::try_from(self.live().len()).unwrap_or(u32::MAX)
+    }
+
+    /// The sessions that are known.
+    pub fn sessions(&self) -> Vec<SessionId> {
+        self.live().keys().copied().collect()
+    }
+
+    /// How far a session is with what it runs.
+    pub fn progress_of(&self, session: SessionId) -> Vec<Progress> {
+        self.live().get(&session).map(|live| live.progress.clone()).unwrap_or_default()
+    }
+}
+
+/// Where a partition is among those that run, or would be.
+fn place_in(running: &[Running], partition: &RoutePartition) -> Result<usize, usize> {
+    running.binary_search_by(|running| running.partition.cmp(partition))
 }
 
 impl Live {
     fn until(deadline: Instant) -> Self {
-        let (link, links, inventory, progress, rss_bytes) = Default::default();
-        Self { deadline, heard: Instant::now(), rss_bytes, link, links, inventory, progress }
+        let (link, links, has_come, inventory, progress, rss_bytes) = Default::default();
+        Self { deadline, heard: Instant::now(), rss_bytes, link, links, has_come, inventory, progress }
     }
 
     fn has(&self, number: u64) -> bool {
         self.link.as_ref().is_some_and(|link| link.number == number)
+    }
+
+    fn place_of_progress(&self, partition: &RoutePartition) -> Result<usize, usize> {
+        self.progress.binary_search_by(|progress| progress.partition.cmp(partition))
+    }
+
+    /// Takes over a partition's progress. Returns whether it is the first under its grant.
+    fn add_progress(&mut self, progress: Progress) -> bool {
+        match self.place_of_progress(&progress.partition) {
+            Ok(place) => {
+                let known = &mut self.progress[place];
+                let is_first = known.epoch != progress.epoch;
+                *known = Progress { partition: known.partition.clone(), ..progress };
+                is_first
+            }
+            Err(place) => {
+                let known = place_in(&self.inventory.running, &progress.partition);
+                let known = known.map(|known| self.inventory.running[known].partition.clone());
+                let partition = known.unwrap_or_else(|_| progress.partition.clone());
+                self.progress.insert(place, Progress { partition, ..progress });
+                true
+            }
+        }
+    }
+
+    /// Has what came over the wire use the names of what was sent, which are the table's: those of a large fleet's partitions
+    /// are most of what it says.
+    fn share_names(&mut self) {
+        let Some(sent) = self.link.as_ref().and_then(|link| link.sent.as_ref()) else { return };
+        let mut grants = sent.grants.iter().peekable();
+        for running in &mut self.inventory.running {
+            while grants.next_if(|grant| grant.partition < running.partition).is_some() {}
+            if let Some(grant) = grants.next_if(|grant| grant.partition == running.partition) {
+                running.partition = grant.partition.clone();
+            }
+        }
     }
 }

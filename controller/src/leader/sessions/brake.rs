@@ -94,10 +94,11 @@ impl Brake {
         if are_too_many(lost, registered) {
             return Verdict::Hold { lost, registered };
         }
-        // Workers that were cut off together are lost within a heartbeat of each other: that is when each was last heard.
+        // Workers that were cut off together are lost within a heartbeat of each other, which is when each was last heard, and
+        // what a busy network and a busy host add to that.
         let may_be_lost = self.ended.len() + sight.missing.difference(&self.let_go).count();
         let waited = now.saturating_duration_since(first);
-        if are_too_many(may_be_lost, registered) && waited < self.config.heartbeat {
+        if are_too_many(may_be_lost, registered) && waited < self.config.missing_after() {
             return Verdict::Wait;
         }
         Verdict::Act

@@ -1,18 +1,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::assignment::{Hello, PROTOCOL, Up};
-use common::ids::{Epoch, FleetId, RoutePartition, WorkerId};
+use common::assignment::Up;
+use common::ids::{Epoch, RoutePartition};
 
-use super::super::super::command_log::LocalLog;
-use super::super::super::fleet_test::{Fleet, Worker, clusters, lead_over, settings};
+use super::super::super::fleet_test::{Fleet, SlowLog, Worker, clusters, hello, lead_over, settings};
 use super::*;
 use crate::state::EventKind;
-
-/// A log that outlives leaders.
-fn kept_log() -> Arc<LocalLog> {
-    Arc::new(LocalLog::new(FleetId::new("f").unwrap()))
-}
 
 /// Starts so many workers, which get three partitions each.
 async fn staff(fleet: &Fleet, count: usize) -> Vec<Worker> {
@@ -27,6 +21,7 @@ async fn staff(fleet: &Fleet, count: usize) -> Vec<Worker> {
 
 /// A fleet that has just elected another leader: so many workers had three partitions each, and none has come yet.
 struct Elected {
+    log: Arc<SlowLog>,
     fleet: Fleet,
     before: Vec<Worker>,
     since: Instant,
@@ -34,12 +29,12 @@ struct Elected {
 
 impl Elected {
     async fn new(workers: usize) -> Self {
-        let (log, clusters) = (kept_log(), clusters(&[("a", 3 * workers as u32)]));
+        let (log, clusters) = (SlowLog::new(), clusters(&[("a", 3 * workers as u32)]));
         let fleet = lead_over(log.clone(), clusters.clone(), settings()).await;
         let before = staff(&fleet, workers).await;
         drop(fleet);
-        let fleet = lead_over(log, clusters, settings()).await;
-        Self { fleet, before, since: Instant::now() }
+        let fleet = lead_over(log.clone(), clusters, settings()).await;
+        Self { log, fleet, before, since: Instant::now() }
     }
 
     /// Waits until a worker is lost. Returns how long that took since the election.
@@ -66,6 +61,21 @@ async fn who_does_not_come_to_a_new_leader_is_lost_early_once_most_others_have()
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_is_lost_early_while_others_are_still_coming() {
+    let elected = Elected::new(6).await;
+    let mut come = Vec::new();
+    for number in 0..4 {
+        come.push(elected.fleet.worker(number).await);
+    }
+    for late in [1_800, 2_200] {
+        sleep(Duration::from_millis(late).saturating_sub(elected.since.elapsed())).await;
+        come.push(elected.fleet.worker(come.len() as u128).await);
+    }
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(elected.fleet.handle.state().sessions().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_leader_that_most_have_not_come_to_blames_nobody_before_a_full_lease() {
     let elected = Elected::new(4).await;
     let _come = [elected.fleet.worker(0).await, elected.fleet.worker(1).await];
@@ -77,6 +87,17 @@ async fn a_leader_that_most_have_not_come_to_blames_nobody_before_a_full_lease()
     assert!(took >= lease && took < lease + TICK * 2, "{took:?}");
     let lost = elected.before[3].session;
     assert!(elected.fleet.owners().iter().all(|(id, owner)| (*owner == owners[id]) == (owners[id].0 != lost)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_about_to_be_served_by_a_new_leader_has_come() {
+    let elected = Elected::new(3).await;
+    let _come = [elected.fleet.worker(0).await, elected.fleet.worker(1).await];
+    sleep(COME_WITHIN_MIN / 2).await;
+    *elected.log.takes.lock().unwrap() = COME_WITHIN_MIN;
+    let _late = elected.fleet.worker(2).await;
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(elected.fleet.handle.state().sessions().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,7 +114,7 @@ async fn a_new_leader_that_was_held_up_waits_for_workers_as_much_longer() {
 
 /// A fleet of six that has lost three at once, and holds moves since.
 struct Held {
-    log: Arc<LocalLog>,
+    log: Arc<SlowLog>,
     fleet: Fleet,
     workers: Vec<Worker>,
     owners: BTreeMap<RoutePartition, (SessionId, Epoch)>,
@@ -102,7 +123,7 @@ struct Held {
 
 impl Held {
     async fn new() -> Self {
-        let log = kept_log();
+        let log = SlowLog::new();
         let fleet = lead_over(log.clone(), clusters(&[("a", 18)]), settings()).await;
         let workers = staff(&fleet, 6).await;
         let owners = fleet.owners();
@@ -163,8 +184,7 @@ async fn a_process_that_starts_anew_while_moves_are_held_gets_its_own_partitions
     let held = Held::new().await;
     let (mut link, old, new) =
         (held.fleet.dialer.dial().await.unwrap(), held.workers[0].session, SessionId::from_number(900));
-    let (worker, address, software) = (WorkerId::new("w0").unwrap(), "here".into(), "0".into());
-    link.send(Up::Hello(Hello { protocol: PROTOCOL, worker, session: new, address, software })).await.unwrap();
+    link.send(Up::Hello(hello("w0", new))).await.unwrap();
     let own: Vec<_> = held.owners.iter().filter(|(_, (owner, _))| *owner == old).map(|(id, _)| id.clone()).collect();
     held.fleet
         .until(move |state| own.iter().all(|id| state.slots()[id].life.owner().is_some_and(|(owner, _)| owner == new)))

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use common::assignment::{Down, Hello, PROTOCOL, Refusal, RefusalKind, Up};
-use common::ids::SessionId;
+use common::ids::{SessionId, WorkerId};
 use common::net::WorkerLink;
 use futures_util::future::OptionFuture;
 use tokio::sync::mpsc;
@@ -14,7 +14,9 @@ use super::super::command_log::ProposeError;
 use super::super::context::Context;
 use super::super::net::Net;
 use super::super::tasks::{End, Tasks};
-use crate::state::{Command, Rejection};
+use super::quick_returns::{RETURNS_MAX, Return};
+use crate::metrics::{MOVES_TOTAL, QUICK_RETURNS_TOTAL};
+use crate::state::{Cause, Command, Effect, EventKind, NewEvent, Outcome, Rejection};
 
 /// Accepts connections and serves each in a task of its own.
 pub(crate) async fn accept(context: Context, mut net: Box<dyn Net>) -> Option<End> {
@@ -58,7 +60,7 @@ async fn serve(context: Context, link: WorkerLink) -> Option<End> {
     }
     info!(%worker, %session, "worker attached");
     let config = &context.config;
-    down.send(Down::Renewed(config.renewal(0)));
+    down.send(Down::Renewed(context.renewal(0)));
     let number = context.board.attach(session, down, Instant::now() + config.lease);
     let (end, leaves) = listen(&context, session, number, &mut up).await;
     context.board.detach(session, number, Instant::now() + config.reconnect_grace);
@@ -99,15 +101,24 @@ async fn listen(
         }
         match message {
             Up::Hello(_) => {}
-            Up::Heartbeat(heartbeat) => board.answer(session, heartbeat, config.renewal(heartbeat.number)),
+            Up::Heartbeat(heartbeat) => board.answer(session, heartbeat, context.renewal(heartbeat.number)),
             Up::Inventory(inventory) => board.set_inventory(session, inventory),
             Up::Progress(progress) => board.add_progress(session, progress),
             Up::Draining => {
                 leaves = true;
-                draining.set(Some(context.propose_or_log(Command::DrainSession { session })).into());
+                draining.set(Some(drain(context, session)).into());
             }
         }
     }
+}
+
+/// Takes everything back from a session.
+async fn drain(context: &Context, session: SessionId) -> Result<(), End> {
+    let outcome = context.propose_or_log(Command::DrainSession { session }).await?;
+    if let Some(Outcome { effect: Effect::Batch { applied, .. }, .. }) = outcome {
+        metrics::counter!(MOVES_TOTAL, "reason" => Cause::Drain.name()).increment(applied as u64);
+    }
+    Ok(())
 }
 
 /// Ends the session of a worker that drained and went: nothing is to be waited for. It may have gone before its releases
@@ -150,10 +161,32 @@ impl From<ProposeError> for Unregistered {
     }
 }
 
+/// Whether a worker starts anew so often that others get its partitions first. Says so once for each start.
+async fn is_flapping(context: &Context, worker: &WorkerId, before: SessionId) -> Result<bool, Unregistered> {
+    let judged = context.quick_returns.judge(worker, before, Instant::now());
+    let outcome = if judged == Return::Quick { "taken" } else { "refused" };
+    match judged {
+        Return::Quick => {}
+        Return::TooMany { is_news: false } => return Ok(true),
+        Return::TooMany { is_news: true } => {
+            let text = format!(
+                "worker {worker} was started anew more than {RETURNS_MAX} times within a minute: others get its partitions \
+                 before it is taken again"
+            );
+            let event = NewEvent::new(EventKind::Session, text);
+            if context.propose_or_log(Command::RecordEvents(vec![event])).await.is_err() {
+                return Err(Unregistered::NotLeader);
+            }
+        }
+    }
+    metrics::counter!(QUICK_RETURNS_TOTAL, "outcome" => outcome).increment(1);
+    Ok(judged != Return::Quick)
+}
+
 /// Puts a session into the table if it is not there. A worker that started anew gets its own partitions back at once,
 /// unless its earlier self is still connected, or it starts anew again and again.
 async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
-    let Hello { protocol, worker, session, address, software } = hello;
+    let Hello { protocol, worker, session, address, software, weight } = hello;
     if protocol != PROTOCOL {
         let text = format!(
             "worker {worker} (version {software}) speaks protocol {protocol}, this controller {PROTOCOL}; run the same \
@@ -172,13 +205,15 @@ async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
         if context.board.is_attached(current) {
             return Err(in_use("; stop it, or give this worker another id"));
         }
-        if !context.quick_returns.allow(&worker, Instant::now()) {
+        // While moves are held its partitions go to nobody else.
+        let is_held = context.log.read().hold().is_some();
+        if !is_held && is_flapping(context, &worker, current).await? {
             return Err(in_use(
                 ", and it was started anew too often within a minute: its partitions go to others first",
             ));
         }
     }
-    let command = Command::RegisterSession { session, worker, address, software, replaces };
+    let command = Command::RegisterSession { session, worker, address, software, weight, replaces };
     context.propose(command).await?;
     if let Some(replaced) = replaces {
         context.board.remove(replaced, "its worker started anew");

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::identity::StoredOffset;
-use common::ids::{Partition, TopicId, TopicName, TopicPartition};
+use common::ids::{Epoch, Partition, TopicId, TopicName, TopicPartition};
 use common::offsets::{NextOffset, StartPosition};
 use common::reason::{Reason, Side};
 use kafka::admin::{ClusterAdmin, NewTopic, OffsetQuery, TopicDescription};
 use kafka::error::{Error, ErrorKind};
 use kafka::offsets::GroupOffset;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::super::off_runtime::OffRuntime;
 use super::clusters::{ClusterAccess, RouteClients};
 use super::configs::{Selection, drop_refused, select};
 use super::decide::{Decision, Sight, StoredIds, copy_what_fits, decide, not_created};
@@ -42,7 +42,8 @@ pub(crate) struct Look {
 /// Looks at one route, again and again, and remembers what must not be asked twice.
 pub(crate) struct Looker {
     access: Arc<dyn ClusterAccess>,
-    clients: Option<RouteClients>,
+    clients: OffRuntime<RouteClients>,
+    may_have_rival: bool,
     first: Option<FirstLook>,
     created: BTreeSet<TopicName>,
     noted: BTreeSet<&'static str>,
@@ -55,6 +56,8 @@ const CHANGES_MAX: Duration = Duration::from_secs(2);
 struct FirstLook {
     /// Whether the group held no offset at all.
     is_fresh: bool,
+    /// The greatest epoch that it held.
+    epoch: Epoch,
     /// The source's topics and how many partitions they had.
     partitions: BTreeMap<TopicName, u32>,
     /// Where partitions ended, for a route that starts at the latest records: what comes after the first look is copied,
@@ -81,18 +84,10 @@ impl Look {
     }
 }
 
-impl Drop for Looker {
-    /// A client says goodbye to its brokers before it goes: not on a thread of the runtime.
-    fn drop(&mut self) {
-        if let (Some(clients), Ok(runtime)) = (self.clients.take(), Handle::try_current()) {
-            runtime.spawn(self.access.run(Box::new(move || drop(clients))));
-        }
-    }
-}
-
 impl Looker {
-    pub fn new(access: Arc<dyn ClusterAccess>) -> Self {
-        Self { access, clients: None, first: None, created: BTreeSet::new(), noted: BTreeSet::new() }
+    pub fn new(access: Arc<dyn ClusterAccess>, may_have_rival: bool) -> Self {
+        let clients = OffRuntime::new(access.clone());
+        Self { access, clients, may_have_rival, first: None, created: BTreeSet::new(), noted: BTreeSet::new() }
     }
 
     /// Looks. An error means that nothing was learnt.
@@ -102,7 +97,7 @@ impl Looker {
             None => RouteClients::new(&*self.access, view)?,
         };
         let look = self.look_with(view, &mut clients);
-        self.clients = Some(clients);
+        self.clients.put(clients);
         look
     }
 
@@ -193,8 +188,11 @@ impl Looker {
                 StartPosition::Latest if is_fresh => ends(&*clients.source, partitions)?,
                 _ => BTreeMap::new(),
             };
-            self.first = Some(FirstLook { is_fresh, partitions: listing.clone(), ends });
-            return Ok(all.into_iter().map(|(partition, offset)| (partition, parse(&offset))).collect());
+            let stored: BTreeMap<_, _> =
+                all.into_iter().map(|(partition, offset)| (partition, parse(&offset))).collect();
+            let epoch = stored.values().map(StoredOffset::epoch).max().unwrap_or_default();
+            self.first = Some(FirstLook { is_fresh, epoch, partitions: listing.clone(), ends });
+            return Ok(stored);
         }
         let read = if partitions.is_empty() { Vec::new() } else { read(clients, partitions)? };
         Ok(read.into_iter().map(|(partition, offset)| (partition, parse(&offset))).collect())
@@ -275,9 +273,10 @@ impl Looker {
         let known_partitions = known.map_or(0, |known| known.partitions);
         // Kafka never shrinks a topic: an answer that says so is an old one.
         let partitions = if is_same { partitions.max(known_partitions) } else { partitions };
+        let floor = self.first.as_ref().filter(|_| self.may_have_rival).map(|first| first.epoch).unwrap_or_default();
         let new_partitions = (known_partitions..partitions).map(Partition).map(|partition| {
             let stored = answers.stored.get(&TopicPartition::new(topic.clone(), partition));
-            let stored_epoch = stored.map(StoredOffset::epoch).unwrap_or_default();
+            let stored_epoch = stored.map(StoredOffset::epoch).unwrap_or_default().max(floor);
             (partition, PartitionFacts { stored_epoch, start: self.start(view, topic, partition) })
         });
         let new_partitions = new_partitions.collect();

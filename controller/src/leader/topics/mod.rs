@@ -28,7 +28,6 @@ mod look;
 mod topics_test;
 mod view;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,8 +37,9 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::context::Context;
+use super::each_route::{self, Incarnation, each_route};
 use super::entries::entries;
-use super::tasks::{End, Tasks};
+use super::tasks::End;
 use crate::state::command::{Finding, TopicReport};
 use crate::state::{Command, Effect, Outcome, State};
 use look::{Look, Looker};
@@ -54,35 +54,14 @@ const AFTER_CHANGE: Duration = Duration::from_millis(100);
 /// The longest pause after looks that failed, which double it.
 const AFTER_FAILURE_MAX: Duration = Duration::from_secs(8);
 
-/// Watches each route of the table in a task of its own, so that a cluster that hangs holds up no other.
+/// Watches each route of the table.
 pub(crate) async fn run(context: Context, access: Arc<dyn ClusterAccess>) -> Option<End> {
-    let mut watched = BTreeSet::new();
-    let mut watchers = Tasks::default();
-    let mut revisions = context.log.revisions();
-    loop {
-        revisions.mark_unchanged();
-        let routes: BTreeSet<(RouteName, Revision)> = {
-            let state = context.log.read();
-            state.routes().iter().map(|(name, route)| (name.clone(), route.incarnation)).collect()
-        };
-        for route in routes.difference(&watched) {
-            watchers.spawn(watch(context.clone(), access.clone(), route.clone()));
-        }
-        watched = routes;
-        tokio::select! {
-            changed = revisions.changed() => if changed.is_err() { return Some(End::NotLeader) },
-            end = watchers.ended() => return Some(end),
-        }
-    }
+    each_route(&context, each_route::all, |route| watch(context.clone(), access.clone(), route)).await
 }
 
 /// Watches one route until it is gone.
-async fn watch(
-    context: Context,
-    access: Arc<dyn ClusterAccess>,
-    (route, incarnation): (RouteName, Revision),
-) -> Option<End> {
-    let mut looker = Looker::new(access.clone());
+async fn watch(context: Context, access: Arc<dyn ClusterAccess>, (route, incarnation): Incarnation) -> Option<End> {
+    let mut looker = Looker::new(access.clone(), context.config.may_have_rival);
     let mut revisions = context.log.revisions();
     let mut failures = 0;
     loop {

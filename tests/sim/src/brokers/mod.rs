@@ -20,8 +20,9 @@ use std::time::Duration;
 use common::ids::{Partition, TopicPartition};
 use kafka::error::{Error, ErrorKind};
 use kafka::memory::{Faults, MemoryCluster};
+use kafka::offsets::GroupOffset;
 
-use crate::checks::copies::Copies;
+use crate::checks::copies::{Copies, rank};
 use crate::dice::Dice;
 use crate::world::{World, lock};
 
@@ -53,6 +54,8 @@ pub struct Brokers {
     /// What is copied, and by whom.
     pub copies: Mutex<Copies>,
     trouble: Mutex<Trouble>,
+    /// What the owner before the latest stored last, and in which group.
+    earlier: Mutex<BTreeMap<TopicPartition, (String, GroupOffset)>>,
 }
 
 /// What does not work.
@@ -74,7 +77,8 @@ impl Brokers {
         let (source, target) = (MemoryCluster::new(SOURCE), MemoryCluster::new(TARGET));
         let (cuts, stalled, dice) = (BTreeMap::new(), BTreeSet::new(), world.dice("brokers"));
         let trouble = Mutex::new(Trouble { cuts, stalled, commits: 0, late_at: None, dice });
-        let brokers = Self { world: world.clone(), source, target, copies: Mutex::new(Copies::new(world)), trouble };
+        let (copies, earlier) = (Mutex::new(Copies::new(world)), Mutex::default());
+        let brokers = Self { world: world.clone(), source, target, copies, trouble, earlier };
         brokers.target.set_faults(brokers.roughness());
         brokers
     }
@@ -131,6 +135,24 @@ impl Brokers {
             trouble.late_at = None;
             let stored = self.source.store_late_commits();
             self.world.note("brokers", format_args!("{stored} late offsets arrive"));
+        }
+    }
+
+    /// Somebody stored over an earlier owner's offset.
+    fn stored_over(&self, group: &str, place: &TopicPartition, earlier: &GroupOffset) {
+        lock(&self.earlier).insert(place.clone(), (group.to_owned(), earlier.clone()));
+    }
+
+    /// What earlier owners stored last arrives once more, as if it had been on its way all the time.
+    pub fn store_late(&self) {
+        for (place, (group, offset)) in lock(&self.earlier).iter() {
+            let (topic, partition) = (place.topic.as_str(), place.partition.0);
+            let stored = self.source.group_offset(group, topic, partition);
+            if stored.is_some_and(|stored| rank(&stored) > rank(offset)) {
+                self.world.note("brokers", format_args!("{place} {} arrives late", offset.next_offset));
+                self.source.set_group_offset(group, topic, partition, offset.clone());
+                self.world.bit("late-store");
+            }
         }
     }
 

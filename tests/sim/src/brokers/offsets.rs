@@ -6,6 +6,7 @@ use kafka::memory::CommitFault;
 use kafka::offsets::{GroupOffset, OffsetStore};
 
 use super::View;
+use crate::checks::copies::rank;
 use crate::world::lock;
 
 /// Offsets that may be out of reach, and whose commits may fail.
@@ -69,6 +70,12 @@ impl OffsetStore for ViewedOffsets {
                 (Ok(outcomes), _) => outcomes[index].is_ok(),
                 (Err(_), fault) => fault == Some(CommitFault::Unknown),
             };
+            if let Some(earlier) = before[index]
+                .as_ref()
+                .filter(|before| is_stored && rank(before).is_some() && rank(before) < rank(offset))
+            {
+                self.view.brokers.stored_over(&self.group, partition, earlier);
+            }
             if is_stored {
                 copies.stored(&self.view.process, partition, offset, before[index].as_ref(), is_known);
             }

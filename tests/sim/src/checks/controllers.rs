@@ -50,7 +50,7 @@ impl Controllers {
         let seats: Vec<_> = running.iter().filter_map(|(name, it)| Some((name, it.seat.leading()?))).collect();
         if seats.len() > 1 {
             let who: Vec<String> = seats.iter().map(|(name, seat)| format!("{name} in term {}", seat.term)).collect();
-            site.world.violated("L1", "one controller acts as the leader at a time", who.join(", "));
+            site.world.violated("R4", "one controller acts as the leader at a time", who.join(", "));
         }
         for (name, seat) in seats {
             let epoch = seat.handle.state().controller_epoch();
@@ -58,7 +58,7 @@ impl Controllers {
             if term != seat.term {
                 let found =
                     format!("{name} in term {} acts in epoch {epoch:?}, as the leader of {term} did", seat.term);
-                site.world.violated("C8", "each leadership has a controller epoch of its own", found);
+                site.world.violated("R5", "each leadership has a controller epoch of its own", found);
             }
         }
     }
@@ -68,7 +68,7 @@ impl Controllers {
         let known = self.terms.entry(name.to_owned()).or_insert(term);
         if term < *known {
             let found = format!("{name} went from term {known} back to {term}");
-            site.world.violated("R3", "a term never falls, not even by a crash", found);
+            site.world.violated("R1", "a term never falls, not even by a crash", found);
         }
         *known = term;
         if let Some(term) = controller.raft.standing().borrow().leads {
@@ -77,7 +77,7 @@ impl Controllers {
                 name.to_owned()
             });
             if leader != name {
-                site.world.violated("R4", "a term has one leader", format!("{leader} and {name} lead in term {term}"));
+                site.world.violated("R2", "a term has one leader", format!("{leader} and {name} lead in term {term}"));
             }
         }
     }
@@ -96,7 +96,7 @@ impl Controllers {
         let hash = hash(&state);
         if *self.tables.entry(revision).or_insert(hash) != hash {
             let found = format!("{name} has another table at revision {revision}");
-            site.world.violated("R5", "all controllers have the same table at the same revision", found);
+            site.world.violated("R3", "all controllers have the same table at the same revision", found);
         }
         if self.newest.as_ref().is_none_or(|newest| newest.revision() < revision) {
             site.world.note("table", format_args!("revision {revision}, {hash:016x}"));

@@ -2,6 +2,7 @@
 
 pub mod controllers;
 pub mod copies;
+pub mod history;
 pub mod moves;
 pub mod offsets;
 
@@ -47,6 +48,11 @@ impl Checks {
             self.offsets_due = now + OFFSETS_EVERY;
             self.offsets.look(site, table);
         }
+    }
+
+    /// Whether a stored offset is that of a lower owner.
+    pub fn are_low(&self, site: &Site) -> bool {
+        self.controllers.newest().is_some_and(|table| offsets::are_low(site, table))
     }
 
     /// What is left to do until everything is copied and nothing moves any more.

@@ -37,7 +37,7 @@ impl Moves {
                 }
             }
         }
-        let (once, again) = (PlanInput::of(table, &BTreeSet::new(), 0), PlanInput::of(table, &BTreeSet::new(), 0));
+        let (once, again) = (PlanInput::of(table, &BTreeSet::new()), PlanInput::of(table, &BTreeSet::new()));
         if plan(&once) != plan(&again) {
             site.world.violated("P7", "the same table, the same plan", format!("at revision {}", table.revision()));
         }

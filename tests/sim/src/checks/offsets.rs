@@ -41,6 +41,11 @@ impl Offsets {
     }
 }
 
+/// Whether a stored offset is that of a lower owner.
+pub fn are_low(site: &Site, table: &State) -> bool {
+    table.slots().keys().any(|id| is_low(site, table, id))
+}
+
 /// Whether a partition's stored offset is missing, or that of a lower owner than one that stored already.
 fn is_low(site: &Site, table: &State, id: &RoutePartition) -> bool {
     let stored = stored(site, table, id).as_ref().and_then(rank);

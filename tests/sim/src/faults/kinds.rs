@@ -41,6 +41,28 @@ pub enum Kind {
     Outage,
 }
 
+/// The names under which it is counted that a fault made a difference.
+pub const BITES: &[&str] = &[
+    "commit-fault",
+    "controller-dies",
+    "delay",
+    "kafka-cut",
+    "kafka-down",
+    "late-store",
+    "lost-write",
+    "old-snapshot",
+    "one-way-partition",
+    "outage",
+    "partition",
+    "refused-record",
+    "slow-disk",
+    "stop",
+    "target-stall",
+    "topic-denied",
+    "worker-dies",
+    "worker-shut-down",
+];
+
 /// How a fault ends.
 pub enum Undo {
     /// By itself.

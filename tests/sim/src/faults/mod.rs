@@ -1,6 +1,6 @@
 //! Faults at random: which, when, for how long, and their end.
 
-mod kinds;
+pub mod kinds;
 mod outage;
 
 use std::collections::BTreeSet;

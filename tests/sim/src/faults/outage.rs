@@ -26,15 +26,14 @@ impl Outage {
         let Some(leading) = running.values().find_map(|it| it.seat.leading()) else {
             return Self { began, copied: BTreeMap::new() };
         };
-        let (phases, copies) = (leading.handle.phases(), lock(&site.brokers.copies));
+        let copies = lock(&site.brokers.copies);
         let state = leading.handle.state();
         let copied = state.slots().iter().filter_map(|(id, slot)| {
             let Life::Assigned { session, epoch } = slot.life else { return None };
-            let (running_in, running) = phases.get(id)?;
+            let (phase, _) = leading.handle.reported((session, epoch), id);
             let place = id.source();
-            let is_copying = *running_in == session && running.epoch == epoch && running.phase == Phase::Copying;
             let process = copies.owner(&place, session, epoch)?;
-            is_copying.then(|| (place.clone(), (process, copies.written(&place))))
+            (phase == Some(Phase::Copying)).then(|| (place.clone(), (process, copies.written(&place))))
         });
         Self { began, copied: copied.collect() }
     }

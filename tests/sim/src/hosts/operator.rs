@@ -5,58 +5,48 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::v1::RequestContext;
-use proto::v1::admin_client::AdminClient;
-use proto::wire::Wire;
-use tokio::time::{Instant, sleep, timeout};
-use tonic::Code;
-use tonic::transport::Endpoint;
+use tokio::time::sleep;
 
 use crate::dice::Dice;
+use crate::hosts::asker::{Answer, Asker};
+use crate::hosts::caller::Caller;
 use crate::hosts::requests::Request;
 use crate::site::{Phase, Site};
-use crate::wire::SimWire;
 
 /// The operator's host.
 pub const NAME: &str = "operator";
-/// How long one controller may take to answer.
-const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// How many others call at the same time.
+const CALLERS: usize = 3;
 /// How long a change is asked for while there is trouble.
 const PATIENCE: Duration = Duration::from_secs(6);
 /// How many acknowledged changes are asked again at the end.
 const REPEATED: usize = 40;
 
-/// What became of a request.
-enum Answer {
-    /// It stands, as this change.
-    Acknowledged(u64),
-    /// It was refused.
-    Refused,
-    /// It may stand.
-    Unknown,
-}
-
 /// The operator.
 pub struct Operator {
     site: Arc<Site>,
-    wire: SimWire,
-    dice: Dice,
-    /// Whom to ask first.
-    leader: Option<String>,
+    asker: Asker,
     acknowledged: Vec<(Request, String, u64)>,
 }
 
 impl Operator {
     /// An operator who has done nothing yet.
     pub fn new(site: &Arc<Site>, dice: Dice) -> Self {
-        let wire = SimWire::new(&site.links, NAME);
-        Self { site: site.clone(), wire, dice, leader: None, acknowledged: Vec::new() }
+        Self { site: site.clone(), asker: Asker::new(site, dice), acknowledged: Vec::new() }
     }
 
     /// Does what the phase of the run asks for, to the end.
     pub async fn run(mut self) -> turmoil::Result {
+        for number in 0..CALLERS {
+            let caller = Caller::new(&self.site, number, self.site.world.dice(&format!("caller {number}")));
+            tokio::spawn(caller.run());
+        }
         let mut done = None;
         loop {
             let phase = self.site.phase();
+            if phase > Phase::Trouble {
+                self.site.orders.grow_targets(&self.site);
+            }
             match phase {
                 Phase::Trouble => self.meddle().await,
                 _ if done == Some(phase) => {}
@@ -66,10 +56,10 @@ impl Operator {
                     self.repeat().await;
                 }
                 Phase::Moves => {
-                    let moves = self.site.orders.moves(&self.site, &mut self.dice);
+                    let moves = self.site.orders.moves(&self.site, &mut self.asker.dice);
                     for request in moves {
                         self.change(request, PATIENCE).await;
-                        sleep(self.dice.millis(300, 900)).await;
+                        sleep(self.asker.dice.millis(300, 900)).await;
                     }
                 }
                 Phase::Election | Phase::Over => {}
@@ -82,8 +72,8 @@ impl Operator {
 
     /// Something at random.
     async fn meddle(&mut self) {
-        sleep(self.dice.millis(200, 2_500)).await;
-        if let Some(request) = self.site.orders.random(&self.site, &mut self.dice) {
+        sleep(self.asker.dice.millis(200, 2_500)).await;
+        if let Some(request) = self.site.orders.random(&self.site, &mut self.asker.dice) {
             self.change(request, PATIENCE).await;
         }
     }
@@ -102,9 +92,9 @@ impl Operator {
         for (request, id, revision) in latest {
             loop {
                 match self.ask(&request, &id, PATIENCE).await {
-                    Answer::Acknowledged(again) if again == revision => break,
+                    Answer::Given(again) if again == revision => break,
                     Answer::Unknown => {}
-                    Answer::Acknowledged(again) => return self.lost(&request, revision, &format!("it is {again} now")),
+                    Answer::Given(again) => return self.lost(&request, revision, &format!("it is {again} now")),
                     Answer::Refused => return self.lost(&request, revision, "it is refused now"),
                 }
             }
@@ -117,12 +107,12 @@ impl Operator {
     }
 
     /// Asks for a change, under a new request id.
-    async fn change(&mut self, request: Request, patience: Duration) -> Answer {
+    async fn change(&mut self, request: Request, patience: Duration) -> Answer<u64> {
         let id = ulid::Ulid::generate().to_string();
         let answer = self.ask(&request, &id, patience).await;
         let world = &self.site.world;
         match answer {
-            Answer::Acknowledged(revision) => {
+            Answer::Given(revision) => {
                 world.note(NAME, format_args!("{request:?}: revision {revision}"));
                 if let Some((before, _, last)) = self.acknowledged.last().filter(|(_, _, last)| *last >= revision) {
                     let found = format!("{request:?} is revision {revision}, {before:?} before it was {last}");
@@ -136,33 +126,13 @@ impl Operator {
         answer
     }
 
-    /// Asks controllers until one has answered, or the time is up.
-    async fn ask(&mut self, request: &Request, id: &str, patience: Duration) -> Answer {
-        let give_up = Instant::now() + patience;
-        while Instant::now() < give_up {
-            let address = match self.leader.take() {
-                Some(leader) => leader,
-                None => self.dice.pick(&self.site.addresses()).expect("there are controllers"),
-            };
-            let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a legal address");
-            let endpoint = endpoint.connect_timeout(Duration::from_secs(1));
-            let context = RequestContext { request_id: id.to_owned(), actor: NAME.to_owned() };
-            let asked = request.clone().ask(AdminClient::new(self.wire.channel(&endpoint)), context);
-            match timeout(ANSWER_MAX, asked).await {
-                Ok(Ok(reply)) => {
-                    self.leader = Some(address);
-                    return Answer::Acknowledged(reply.into_inner().revision);
-                }
-                Ok(Err(status)) => match status.code() {
-                    Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::AlreadyExists => {
-                        return Answer::Refused;
-                    }
-                    _ => self.leader = proto::leader_of(status.metadata()),
-                },
-                Err(_) => {}
-            }
-            sleep(self.dice.millis(20, 200)).await;
+    /// Asks for a change under a request id.
+    async fn ask(&mut self, request: &Request, id: &str, patience: Duration) -> Answer<u64> {
+        let context = RequestContext { request_id: id.to_owned(), actor: NAME.to_owned() };
+        match self.asker.ask(patience, |admin| request.clone().ask(admin, context.clone())).await {
+            Answer::Given(reply) => Answer::Given(reply.revision),
+            Answer::Refused => Answer::Refused,
+            Answer::Unknown => Answer::Unknown,
         }
-        Answer::Unknown
     }
 }

@@ -10,6 +10,9 @@ use tokio::time::{Sleep, sleep};
 
 use crate::world::{World, lock};
 
+/// How soon a stop that ends before its time is noticed.
+const LOOKS_EVERY: Duration = Duration::from_millis(20);
+
 /// Which hosts stand still, and until when.
 #[derive(Debug)]
 pub struct Stops {
@@ -33,16 +36,19 @@ impl Stops {
         lock(&self.until).clear();
     }
 
-    /// How long a host still stands still.
+    /// How long a host stands still before it is looked at again: a stop may end before its time.
     fn left(&self, host: &str) -> Option<Duration> {
         let until = lock(&self.until).get(host).copied()?;
-        until.checked_sub(self.world.now()).filter(|left| !left.is_zero())
+        let left = until.checked_sub(self.world.now()).filter(|left| !left.is_zero())?;
+        Some(left.min(LOOKS_EVERY))
     }
 
     /// Returns once the host goes on.
     pub async fn passed(&self, host: &str) {
-        while let Some(left) = self.left(host) {
+        if self.left(host).is_some() {
             self.world.bit("stop");
+        }
+        while let Some(left) = self.left(host) {
             sleep(left).await;
         }
     }

@@ -104,7 +104,9 @@ impl Shared {
                 let renewed = leader_message::Message::Renewed(v1::Renewed {
                     heartbeat: heartbeat.number,
                     every_ms: 1_000,
+                    progress_every_ms: 500,
                     lease_ms: 5_000,
+                    controllers: Vec::new(),
                 });
                 let down = self.lock().down.clone();
                 if let Some(down) = down {

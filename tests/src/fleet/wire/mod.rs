@@ -17,7 +17,7 @@ pub use operator::Operator;
 pub use worker::{Attached, FakeWorker};
 
 /// The version of the protocol that is spoken here.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// How long a connection to this machine may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -39,12 +39,16 @@ pub fn copying(grant: &v1::Grant) -> v1::Running {
 
 /// The inventory of a worker that has applied this snapshot: exactly its grants run.
 pub fn obedient(snapshot: &v1::Snapshot) -> v1::Inventory {
-    v1::Inventory { applied: snapshot.version, running: snapshot.grants.iter().map(copying).collect() }
+    v1::Inventory {
+        applied: snapshot.version,
+        running: snapshot.grants.iter().map(copying).collect(),
+        unclean: Vec::new(),
+    }
 }
 
 /// The inventory of a worker that has heard nothing yet.
 pub fn nothing() -> v1::Inventory {
-    v1::Inventory { applied: Some(v1::Version::default()), running: Vec::new() }
+    v1::Inventory { applied: Some(v1::Version::default()), ..v1::Inventory::default() }
 }
 
 fn runtime() -> &'static Runtime {

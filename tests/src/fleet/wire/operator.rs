@@ -1,5 +1,7 @@
 //! An operator that speaks gRPC. Owns finding the leader and telling three outcomes apart: done, not done, unknown.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use proto::v1;
@@ -31,6 +33,12 @@ impl Operator {
         let (route, topic) = (route.to_owned(), topic.to_owned());
         let request = v1::AddTopicRequest { context, route, topic, ..v1::AddTopicRequest::default() };
         self.call(async |client| client.add_topic(with_deadline(request.clone())).await).map(|reply| reply.revision)
+    }
+
+    /// Adds topics `PREFIX-0`, `PREFIX-1`, … until told to stop; gives the names that were acknowledged.
+    pub fn add_topics_until(mut self, route: &str, prefix: &str, stop: &AtomicBool) -> BTreeSet<String> {
+        let names = (0..).map(|number: usize| format!("{prefix}-{number}"));
+        names.take_while(|_| !stop.load(Ordering::Relaxed)).filter(|name| self.add_topic(route, name).is_ok()).collect()
     }
 
     /// The names of the route's topics, or why there is no answer.

@@ -42,7 +42,8 @@ impl FakeWorker {
     /// A worker with a session of its own.
     pub fn new(id: &str) -> Self {
         let (session, address, software) = (super::ulid(), "127.0.0.1".to_owned(), "0.0.0-fake".to_owned());
-        let hello = v1::Hello { protocol: super::PROTOCOL, worker: id.to_owned(), session, address, software };
+        let hello =
+            v1::Hello { protocol: super::PROTOCOL, worker: id.to_owned(), session, address, software, weight: 1 };
         Self { hello }
     }
 

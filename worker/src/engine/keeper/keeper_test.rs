@@ -1,5 +1,6 @@
 //! A keeper over clusters in memory: the order of looking and storing.
 
+use common::assignment::Renewal;
 use common::config::{ClientProperties, ClusterConfig, Delivery};
 use common::ids::{ClusterName, Epoch, FleetId, Partition, Revision, RouteName, RoutePartition};
 use common::offsets::StartPosition;
@@ -48,7 +49,7 @@ impl Rig {
         let source = self.clients.admin(&route.source).expect("known");
         let target = self.clients.admin(&route.target).expect("known");
         let offsets = self.clients.offsets(&route.source, "g").expect("known");
-        let tether = Arc::new(Tether::new(Instant::now()));
+        let tether = Arc::new(Tether::new(Moment::now()));
         Keeper::new(route, SessionId::from_number(session), tether, source, target, offsets)
     }
 
@@ -82,6 +83,30 @@ impl Rig {
 
     fn stored(&self) -> Option<i64> {
         Some(self.source.group_offset("g", "t", 0)?.next_offset.0)
+    }
+}
+
+/// Stored offsets, and what happens between the first look at them and what follows.
+struct Interrupted<F> {
+    offsets: Box<dyn OffsetStore>,
+    then: Option<F>,
+}
+
+impl<F: FnOnce() + Send> OffsetStore for Interrupted<F> {
+    fn read(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<GroupOffset>>, Error> {
+        let stored = self.offsets.read(partitions);
+        if let Some(then) = self.then.take() {
+            then();
+        }
+        stored
+    }
+
+    fn read_all(&mut self) -> Result<Vec<(TopicPartition, GroupOffset)>, Error> {
+        self.offsets.read_all()
+    }
+
+    fn commit(&mut self, offsets: &[(TopicPartition, GroupOffset)]) -> Result<Vec<Result<(), Error>>, Error> {
+        self.offsets.commit(offsets)
     }
 }
 
@@ -128,6 +153,36 @@ fn a_late_commit_of_a_lost_owner_is_stored_over() {
     assert_eq!(rig.stored(), Some(8));
     assert!(matches!(rig.keep(&mut older, 1, 9), Verdict::Obstacle(Reason::Superseded { .. })));
     assert_eq!(rig.stored(), Some(8));
+}
+
+#[test]
+fn a_worker_that_stood_still_before_it_stores_looks_again_first() {
+    for somebody_claims in [true, false] {
+        let rig = Rig::new();
+        let mut older = rig.keeper(1);
+        assert_eq!(rig.ask(&mut older, rig.question(1, StartPosition::Earliest, Ask::Claim)), claimed(0));
+        let every = Duration::from_millis(20);
+        older.tether.renew(&Renewal { heartbeat: 1, every, lease: every * 5, ..Renewal::default() }, Moment::now());
+        let (source, stored) = (rig.source.clone(), rig.source.group_offset("g", "t", 0).expect("claimed"));
+        let theirs =
+            GroupOffset { next_offset: NextOffset(8), metadata: stored.metadata.replace(" e=1 ", " e=2 "), ..stored };
+        let stand_still = move || {
+            std::thread::sleep(every * 2);
+            if somebody_claims {
+                source.set_group_offset("g", "t", 0, theirs);
+            }
+        };
+        let offsets = rig.clients.offsets(&older.route.source, "g").expect("known");
+        older.offsets = Box::new(Interrupted { offsets, then: Some(stand_still) });
+        let verdict = rig.keep(&mut older, 1, 5);
+        if somebody_claims {
+            assert!(matches!(verdict, Verdict::Unanswered(_)), "{verdict:?}");
+            assert_eq!(rig.stored(), Some(8));
+            assert!(matches!(rig.keep(&mut older, 1, 5), Verdict::Obstacle(Reason::Superseded { .. })));
+        } else {
+            assert_eq!((verdict, rig.stored()), (Verdict::Stored(NextOffset(5)), Some(5)));
+        }
+    }
 }
 
 #[test]

@@ -12,6 +12,9 @@
 //!                  `------------------------`-----------------------`-> Obstacle   what the source holds
 //! ```
 //!
+//! Kafka can't compare and store in one step. Where the look is older than a heartbeat by the time of the store (a machine
+//! that was suspended, a stopped process, a slow cluster), the stored offsets are looked at once more.
+//!
 //! Any request that fails leaves its questions `Unanswered`: the lane asks again, which is always harmless. What is only
 //! looked up for people to see comes last and, where it is slow, seldom: a broker that does not answer must not keep the
 //! offsets of all others from being stored.
@@ -25,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::assignment::Grant;
+use common::bug::{self, Bug};
 use common::config::RouteConfig;
 use common::identity::{Identity, Owner, StoredBy, StoredOffset};
 use common::ids::{SessionId, TopicName, TopicPartition};
@@ -41,6 +45,7 @@ pub(crate) use crate::engine::keeper::desk::{Desk, Exchange};
 use crate::engine::keeper::judge::{Keep, Start};
 use crate::engine::ledger::{Answer, Ask, Question, SourceRange, Verdict};
 use crate::engine::limits::Limits;
+use crate::moment::Moment;
 use crate::tether::Tether;
 
 /// How long a stored offset that does not move is left alone. Brokers forget offsets that nobody stores again
@@ -72,6 +77,8 @@ struct Case<'a> {
     source: TopicPartition,
     limits: Option<Limits>,
     range: Option<SourceRange>,
+    /// What was found stored.
+    stored: Option<StoredOffset>,
     /// What is to be stored, once that is known.
     store: Option<Position>,
     /// The answer, once it is known.
@@ -121,7 +128,7 @@ impl Keeper {
     fn blind(&mut self, reason: Reason, now: Instant) -> Verdict {
         let since = *self.blind_since.get_or_insert(now);
         let too_long = now.saturating_duration_since(since) >= self.tether.lease();
-        match too_long && self.tether.is_detached(now) {
+        match too_long && self.tether.is_detached(Moment::at(now)) {
             true => Verdict::Obstacle(reason),
             false => Verdict::Unanswered(reason),
         }
@@ -132,31 +139,28 @@ impl Keeper {
     fn work(&mut self, cases: &mut [Case<'_>], now: Instant) -> Result<(), Reason> {
         self.look_at_topics(cases)?;
         self.look_at_limits(cases, now);
+        let looked = Moment::now();
         let stored = self.read_stored(cases)?;
+        let detached = self.tether.is_detached(Moment::at(now));
         let mut starts = Vec::new();
         for (case, stored) in cases.iter_mut().filter(|case| case.verdict.is_none()).zip(stored) {
             let grant = &case.question.grant;
+            case.stored = stored;
+            let stored = case.stored.as_ref();
+            let last = self.stored_at.get(&case.source);
+            let again = last.is_none_or(|at| now.saturating_duration_since(*at) >= STORE_AGAIN_AFTER);
             let outcome = match case.question.ask {
                 Ask::Claim => {
                     let accept = self.route.accept_foreign_offsets || grant.accept_foreign_offset;
-                    judge::claim(&case.identity, stored.as_ref(), grant.start, accept).map(|start| {
+                    judge::claim(&case.identity, stored, grant.start, accept, detached).map(|start| {
                         let position = if let Start::At(position) = start { Some(position) } else { None };
                         starts.push(start);
                         position
                     })
                 }
-                Ask::Keep { floor, store } => {
-                    let last = self.stored_at.get(&case.source);
-                    let again = last.is_none_or(|at| now.saturating_duration_since(*at) >= STORE_AGAIN_AFTER);
-                    let detached = self.tether.is_detached(now);
-                    judge::keep(&case.identity, stored.as_ref(), floor, (store, again), detached).map(|keep| match keep
-                    {
-                        Keep::Store => Some(floor),
-                        Keep::Leave(stored) => {
-                            case.verdict = Some(Verdict::Stored(stored));
-                            None
-                        }
-                    })
+                Ask::Keep { floor, store } => case.keep(floor, (store, again), detached),
+                Ask::Yield { floor } => {
+                    case.keep(judge::yielded(&case.identity, stored, floor), (false, again), detached)
                 }
             };
             match outcome {
@@ -165,8 +169,24 @@ impl Keeper {
             }
         }
         self.look_for_starts(cases, &starts)?;
+        if Moment::now().since(looked) > self.tether.every() {
+            self.look_again(cases)?;
+        }
         self.store(cases, now)?;
         self.read_claims_back(cases)
+    }
+
+    /// The process, or its machine, may have stood still since the look, and somebody else may have stored meanwhile: what was
+    /// judged must still stand.
+    fn look_again(&mut self, cases: &mut [Case<'_>]) -> Result<(), Reason> {
+        let stored = self.read_stored(cases)?;
+        for (case, stored) in cases.iter_mut().filter(|case| case.verdict.is_none()).zip(stored) {
+            if case.stored != stored {
+                let error = "what is stored has changed since it was looked at".to_owned();
+                case.verdict = Some(Verdict::Unanswered(Reason::Unreachable { side: Side::Source, error }));
+            }
+        }
+        Ok(())
     }
 
     fn case<'a>(&self, question: &'a Question) -> Case<'a> {
@@ -177,6 +197,7 @@ impl Keeper {
             source: grant.partition.source(),
             limits: None,
             range: None,
+            stored: None,
             store: None,
             verdict: None,
         }
@@ -205,6 +226,10 @@ impl Keeper {
 
     /// Stores what is to be stored and gives those cases, and those with nothing to store, their verdict.
     fn store(&mut self, cases: &mut [Case<'_>], now: Instant) -> Result<(), Reason> {
+        if bug::is(Bug::NoClaim) {
+            let claims = cases.iter_mut().filter(|case| case.verdict.is_none() && case.question.ask == Ask::Claim);
+            claims.for_each(|case| case.verdict = case.store.map(Verdict::Claimed));
+        }
         let stores = |case: &&Case<'_>| case.verdict.is_none() && case.store.is_some();
         let commits: Vec<(TopicPartition, GroupOffset)> = cases.iter().filter(stores).map(Case::commit).collect();
         let outcomes = if commits.is_empty() {
@@ -230,7 +255,7 @@ impl Keeper {
                         self.stored_at.insert(case.source.clone(), now);
                         match ask {
                             Ask::Claim => Verdict::Claimed(position),
-                            Ask::Keep { .. } => Verdict::Stored(position.next_offset),
+                            Ask::Keep { .. } | Ask::Yield { .. } => Verdict::Stored(position.next_offset),
                         }
                     }
                     Err(error) => match error.kind {
@@ -250,7 +275,7 @@ impl Keeper {
     fn read_claims_back(&mut self, cases: &mut [Case<'_>]) -> Result<(), Reason> {
         let claimed = |case: &Case<'_>| matches!(case.verdict, Some(Verdict::Claimed(_)));
         let partitions: Vec<_> = cases.iter().filter(|case| claimed(case)).map(|case| case.source.clone()).collect();
-        if partitions.is_empty() {
+        if partitions.is_empty() || bug::is(Bug::NoClaim) {
             return Ok(());
         }
         let stored = self.offsets.read(&partitions);
@@ -278,6 +303,17 @@ impl Keeper {
 }
 
 impl Case<'_> {
+    /// What is to be stored so that `floor` stands there; if it does, the verdict is clear.
+    fn keep(&mut self, floor: Position, wanted: (bool, bool), detached: bool) -> Result<Option<Position>, Reason> {
+        Ok(match judge::keep(&self.identity, self.stored.as_ref(), floor, wanted, detached)? {
+            Keep::Store => Some(floor),
+            Keep::Leave(stored) => {
+                self.verdict = Some(Verdict::Stored(stored));
+                None
+            }
+        })
+    }
+
     fn commit(&self) -> (TopicPartition, GroupOffset) {
         let position = self.store.expect("only cases with something to store are committed");
         let stored = StoredOffset { position, stored_by: StoredBy::Us(self.identity.clone()) };

@@ -10,6 +10,7 @@ use kafka::sink::Sink;
 use kafka::source::Source;
 
 use crate::crash_point;
+use crate::engine::Released;
 use crate::engine::lane::hold::Hold;
 use crate::engine::lane::partition::{LanePartition, Lost, Stage};
 use crate::engine::lane::{Lane, Now, STALL_MAX, SinkState};
@@ -44,24 +45,27 @@ impl Lane {
             let slot = super::slot(index);
             let Some(partition) = self.partitions[index].as_mut() else { continue };
             match (&partition.stage, partition.stop_by) {
-                (Stage::Released, _) if partition.flight.outstanding() == 0 => {
+                (Stage::Released { clean }, _) if partition.flight.outstanding() == 0 => {
                     if partition.open {
                         sink.close(slot);
                     }
-                    self.released.push(partition.grant.partition.clone());
+                    let (partition, epoch) = (partition.grant.partition.clone(), partition.grant.epoch);
+                    self.released.push(Released { partition, epoch, clean: *clean });
                     self.partitions[index] = None;
                     self.changed = true;
                 }
-                (Stage::Released, _) => {}
+                (Stage::Released { .. }, _) => {}
                 // The keeper may just be storing its claim.
                 (_, Some(by))
                     if !partition.is_claimed() && self.questions.is_open() && now.instant < by + LAST_STORE_MAX => {}
                 (_, Some(_)) if !partition.is_claimed() => {
-                    partition.stage = Stage::Released;
+                    partition.release(self.questions.is_open());
                     self.attention = true;
                 }
-                (Stage::Held(hold), Some(_)) if partition.is_drained() && !hold.may_store() => {
-                    partition.stage = Stage::Released;
+                (Stage::Held(hold), Some(_))
+                    if partition.is_drained() && (!hold.may_store() || hold.awaits_an_offset()) =>
+                {
+                    partition.release(false);
                     self.attention = true;
                 }
                 (_, Some(by)) if partition.is_drained() => {
@@ -72,7 +76,7 @@ impl Lane {
                     if now.instant >= by && in_vain {
                         let grant = &partition.grant;
                         say!(warn, grant.partition, grant.epoch, "released without storing its last offset");
-                        partition.stage = Stage::Released;
+                        partition.release(true);
                         self.attention = true;
                     }
                 }
@@ -164,15 +168,15 @@ impl Lane {
         self.unread(slot, source);
         let partition = self.partition_mut(slot);
         match &partition.stage {
-            Stage::Released => return,
+            Stage::Released { .. } => return,
             // Neighbours of one topic fail together, and each blames them all.
             Stage::Held(held) if held.since == now.instant && held.reason.kind() == reason.kind() => return,
             _ => {}
         }
         let limits = partition.limits;
-        let attempts = partition.attempts;
+        let (attempts, is_stored) = (partition.attempts, partition.is_stored());
         say!(warn, partition.grant.partition, partition.grant.epoch, %reason, "partition stands still");
-        partition.hold(Hold { reason, since: now.instant, record, limits, attempts });
+        partition.hold(Hold { reason, since: now.instant, record, limits, attempts, is_stored });
         self.changed = true;
         self.attention = true;
     }

@@ -32,6 +32,8 @@ pub(super) struct Hold {
     pub limits: Limits,
     /// How often the partition was held before without a record arriving in between.
     pub attempts: u32,
+    /// Whether the floor was stored. What stands in the group after that may be what a person decided.
+    pub is_stored: bool,
 }
 
 impl Hold {
@@ -68,6 +70,11 @@ impl Hold {
     pub(super) fn may_store(&self) -> bool {
         !matches!(self.reason, Reason::Superseded { .. } | Reason::TopicRecreated { .. } | Reason::ForeignOffset { .. })
     }
+
+    /// Whether a person is to set another offset now, which must stay.
+    pub(super) fn awaits_an_offset(&self) -> bool {
+        self.is_stored && matches!(self.reason, Reason::OutOfRange { .. } | Reason::Truncated { .. })
+    }
 }
 
 fn doubled(base: Duration, times: u32, max: Duration) -> Duration {
@@ -79,7 +86,7 @@ mod tests {
     use super::*;
 
     fn hold(reason: Reason, record: Option<RecordShape>, limits: Limits) -> Hold {
-        Hold { reason, since: Instant::now(), record, limits, attempts: 0 }
+        Hold { reason, since: Instant::now(), record, limits, attempts: 0, is_stored: false }
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 
+use common::bug::{self, Bug};
 use common::offsets::{LeaderEpoch, NextOffset, Position};
 
 /// The records in flight of one partition.
@@ -95,13 +96,24 @@ impl InFlight {
         assert_eq!(self.outstanding, 0, "rewound while records are outstanding");
         self.entries.clear();
         self.bytes = 0;
+        if bug::is(Bug::NoRewind) {
+            self.floor.next_offset = self.head;
+        }
         self.head = self.floor.next_offset;
         self.floor
     }
 
     /// Everything below has arrived: what may be stored.
     pub fn floor(&self) -> Position {
+        if bug::is(Bug::CommitsAhead) {
+            return Position { next_offset: self.head, ..self.floor };
+        }
         self.floor
+    }
+
+    /// Whether all that was begun has arrived.
+    pub fn is_settled(&self) -> bool {
+        self.floor.next_offset == self.head
     }
 
     /// Records begun and neither acknowledged nor failed.

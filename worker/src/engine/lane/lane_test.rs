@@ -1,6 +1,7 @@
 //! What a lane does in each trouble.
 
 use common::ids::Epoch;
+use kafka::offsets::GroupOffset;
 
 use super::world_test::*;
 use super::*;
@@ -258,8 +259,8 @@ fn a_large_record_goes_beside_a_stalled_neighbour() {
     world.run_until("the large record is copied", |world| world.is_copied(1));
 }
 
-#[test]
-fn a_claim_out_of_range_leaves_the_stored_offset_alone() {
+/// Offset 50 is stored, the source holds 80 to 100, and a new process has just begun.
+fn with_a_lost_range() -> World {
     let mut world = World::new(1);
     fill(&world, 0, 0..50);
     world.start(1);
@@ -268,11 +269,30 @@ fn a_claim_out_of_range_leaves_the_stored_offset_alone() {
     fill(&world, 0, 50..100);
     world.source.delete_records("t", 0, 80);
     world.start(1);
+    world
+}
+
+#[test]
+fn a_claim_out_of_range_leaves_the_stored_offset_alone() {
+    let mut world = with_a_lost_range();
     world.run_for(MINUTE);
     assert!(matches!(world.held(0), Some(Reason::OutOfRange { .. })), "{:?}", world.held(0));
     world.stop_all(1, Duration::from_secs(1));
     world.run_until("it is released", |world| world.process.as_ref().is_some_and(|process| process.lane.is_empty()));
     assert_eq!(world.stored(0), Some(50));
+}
+
+#[test]
+fn an_offset_that_a_person_sets_for_a_lost_range_stays() {
+    let mut world = with_a_lost_range();
+    world.run_for(Duration::from_secs(3));
+    assert!(matches!(world.held(0), Some(Reason::OutOfRange { .. })), "{:?}", world.held(0));
+    let chosen = GroupOffset { next_offset: NextOffset(90), leader_epoch: None, metadata: String::new() };
+    world.source.set_group_offset(GROUP, "t", 0, chosen);
+    world.run_for(MINUTE);
+    world.stop_all(1, Duration::from_secs(1));
+    world.run_until("it is released", |world| world.process.as_ref().is_some_and(|process| process.lane.is_empty()));
+    assert_eq!(world.stored(0), Some(90));
 }
 
 #[test]
@@ -371,7 +391,8 @@ fn a_release_ends_though_the_keeper_never_answers() {
         fill(&world, 0, 0..10);
         world.start(1);
         if claimed {
-            world.run_until("it is copied", |world| world.is_copied(0));
+            world.run_until("it is copied and stored", |world| world.stored(0) == Some(10));
+            world.run_for(Duration::from_secs(2));
         }
         world.process.as_mut().expect("runs").ledger.is_slow = true;
         world.run_for(Duration::from_secs(2));
@@ -380,5 +401,34 @@ fn a_release_ends_though_the_keeper_never_answers() {
         world
             .run_until("it is released", |world| world.process.as_ref().is_some_and(|process| process.lane.is_empty()));
         assert!(world.now - stopped < Duration::from_secs(16), "claimed {claimed}: {:?}", world.now - stopped);
+        assert_eq!(world.take_released(), [claimed], "of an unclaimed one the claim may still be stored");
+    }
+}
+
+#[test]
+fn a_release_is_clean_if_all_that_was_sent_has_arrived_and_is_stored() {
+    #[derive(PartialEq, Debug)]
+    enum Trouble {
+        None,
+        TargetStalls,
+        SourceAway,
+    }
+    for trouble in [Trouble::None, Trouble::TargetStalls, Trouble::SourceAway] {
+        let mut world = World::new(1);
+        fill(&world, 0, 0..10);
+        world.start(1);
+        world.run_until("it is copied", |world| world.is_copied(0));
+        fill(&world, 0, 10..20);
+        if trouble == Trouble::TargetStalls {
+            world.target.stall_partition("t", 0);
+            world.run_for(Duration::from_secs(2));
+        } else {
+            world.run_until("all has arrived", |world| world.target.records("t", 0).len() == 20);
+            world.source.set_unreachable(trouble == Trouble::SourceAway);
+        }
+        world.stop_all(1, Duration::from_secs(10));
+        world
+            .run_until("it is released", |world| world.process.as_ref().is_some_and(|process| process.lane.is_empty()));
+        assert_eq!(world.take_released(), [trouble == Trouble::None], "{trouble:?}");
     }
 }

@@ -40,6 +40,7 @@ use kafka::source::{Polled, Source};
 use tokio::time::Instant;
 
 use crate::crash_point;
+use crate::engine::Released;
 use crate::engine::lane::hold::Hold;
 use crate::engine::lane::partition::{LanePartition, Lost, Stage};
 use crate::engine::ledger::Ledger;
@@ -141,7 +142,7 @@ pub struct Lane {
     /// Set when a partition may be able to move on.
     attention: bool,
     changed: bool,
-    released: Vec<RoutePartition>,
+    released: Vec<Released>,
     deliveries: Vec<Delivery>,
 }
 
@@ -265,7 +266,7 @@ impl Lane {
     }
 
     /// The partitions that were released since the last call: nothing of them can be written or stored any more.
-    pub fn take_released(&mut self) -> Vec<RoutePartition> {
+    pub fn take_released(&mut self) -> Vec<Released> {
         std::mem::take(&mut self.released)
     }
 

@@ -44,7 +44,10 @@ pub(super) enum Stage {
     /// It stands still.
     Held(Hold),
     /// It is let go: nothing of it can be written or stored any more.
-    Released,
+    Released {
+        /// Whether all that was sent has arrived, and how far that is was stored.
+        clean: bool,
+    },
 }
 
 /// How the source refused a position.
@@ -168,9 +171,29 @@ impl LanePartition {
         self.stage = Stage::Held(hold);
     }
 
+    /// Lets go of it. `storing` says that the keeper may still store something of it.
+    pub(super) fn release(&mut self, storing: bool) {
+        let is_stored = self.is_stored() && self.flight.is_settled();
+        self.stage = Stage::Released { clean: if self.is_claimed() { is_stored } else { !storing } };
+    }
+
     /// Whether it is assigned at the source.
     pub(super) fn is_read(&self) -> bool {
         matches!(self.stage, Stage::Copying) && self.stop_by.is_none()
+    }
+
+    /// Whether its floor was stored, as far as it knows.
+    pub(super) fn is_stored(&self) -> bool {
+        let was_stored = matches!(&self.stage, Stage::Held(hold) if hold.awaits_an_offset());
+        was_stored || self.stored == Some(self.flight.floor().next_offset)
+    }
+
+    /// A hold remembers that the floor was stored.
+    pub(super) fn note_stored(&mut self) {
+        let is_stored = self.is_stored();
+        if let Stage::Held(hold) = &mut self.stage {
+            hold.is_stored |= is_stored;
+        }
     }
 
     /// Whether its start was found and stored under its epoch. Without that it has no floor.
@@ -208,7 +231,7 @@ impl LanePartition {
                 Some(reason) => Phase::Held(reason),
                 None => Phase::Copying,
             },
-            (_, Some(_)) | (Stage::Released, None) => Phase::Draining,
+            (_, Some(_)) | (Stage::Released { .. }, None) => Phase::Draining,
         }
     }
 

@@ -65,6 +65,9 @@ impl Lane {
                 Stage::Claiming(_) if partition.stop_by.is_some() => return None,
                 Stage::Claiming(_) => (Ask::Claim, true, false),
                 Stage::Held(hold) if !hold.may_store() || !partition.is_claimed() => return None,
+                Stage::Held(hold) if hold.awaits_an_offset() => {
+                    (Ask::Yield { floor: partition.flight.floor() }, false, false)
+                }
                 // A store that was refused is mended by a store, not by a look.
                 Stage::Held(hold) => {
                     let keep = Ask::Keep { floor: partition.flight.floor(), store: true };
@@ -73,7 +76,7 @@ impl Lane {
                 Stage::Rewinding { lost: Some(_) } if partition.flight.outstanding() > 0 => return None,
                 Stage::Rewinding { lost: Some(_) } => (keep, true, true),
                 Stage::Copying | Stage::Rewinding { lost: None } => (keep, drained, false),
-                Stage::Released => return None,
+                Stage::Released { .. } => return None,
             };
             (all || urgent).then(|| Question { slot, grant: partition.grant.clone(), ask, closely })
         };
@@ -133,6 +136,7 @@ impl Lane {
             }
             Verdict::Stored(next_offset) => {
                 partition.stored = Some(next_offset);
+                partition.note_stored();
                 self.all_is_well(slot, asked, now, source);
             }
             Verdict::Obstacle(reason) if claiming => self.claim_waits(slot, reason, now),
@@ -158,8 +162,8 @@ impl Lane {
         let partition = self.partition_mut(slot);
         if partition.is_drained() {
             // What arrived after the question was asked is still to be stored.
-            match partition.stored == Some(partition.flight.floor().next_offset) {
-                true => partition.stage = Stage::Released,
+            match partition.is_stored() {
+                true => partition.release(false),
                 false => self.ask_soon(now.instant),
             }
             self.changed = true;
@@ -215,6 +219,7 @@ impl Lane {
                 record: None,
                 limits: Limits::NONE,
                 attempts: 0,
+                is_stored: false,
             }),
         }
         self.ask_soon(now.instant + ASK_AGAIN);
@@ -224,7 +229,7 @@ impl Lane {
     fn obstacle(&mut self, slot: Slot, reason: Reason, now: Now, source: &mut impl Source) {
         let partition = self.partition_mut(slot);
         if partition.is_drained() {
-            partition.stage = Stage::Released;
+            partition.release(false);
             self.changed = true;
         } else if matches!(&partition.stage, Stage::Held(hold) if hold.reason == reason || !hold.reason.heals()) {
             // known already, or a worse reason stands

@@ -12,6 +12,7 @@ use kafka::source::SourceBounds;
 use super::*;
 use crate::engine::keeper::Keeper;
 use crate::engine::ledger::{Answer, Question};
+use crate::moment::Moment;
 use crate::tether::Tether;
 
 pub(super) const GROUP: &str = "g";
@@ -85,9 +86,9 @@ pub(super) fn route() -> RouteConfig {
 
 /// A tie to a leader that never lets go.
 pub(super) fn attached(now: Instant) -> Arc<Tether> {
-    let tether = Tether::new(now);
+    let tether = Tether::new(Moment::at(now));
     let for_ever = Duration::from_secs(1 << 30);
-    tether.renew(&Renewal { heartbeat: 0, every: for_ever, lease: for_ever }, now);
+    tether.renew(&Renewal { every: for_ever, lease: for_ever, ..Renewal::default() }, Moment::at(now));
     Arc::new(tether)
 }
 
@@ -124,6 +125,12 @@ impl World {
             lane.start(Arc::new(self.grant(partition)), self.now);
         }
         self.process = Some(Process { lane, source, sink, ledger });
+    }
+
+    /// What was released since the last call: whether that was clean.
+    pub(super) fn take_released(&mut self) -> Vec<bool> {
+        let process = self.process.as_mut().expect("runs");
+        process.lane.take_released().into_iter().map(|released| released.clean).collect()
     }
 
     pub(super) fn sink(&self, batch_bytes: usize) -> MemorySink {

@@ -1,5 +1,7 @@
-//! The fleet's commands against one controller: what they print, on which stream, with which exit code. No Kafka: the
-//! clusters that are named answer nobody.
+//! The fleet's commands against one controller, and those that are for its data directory: what they print, on which
+//! stream, with which exit code. No Kafka: the clusters that are named answer nobody.
+
+mod data_directory;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -16,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// One controller.
 struct Fleet {
     address: String,
-    _controller: Process,
-    _directory: TempDir,
+    controller: Process,
+    directory: TempDir,
 }
 
 fn free_address() -> String {
@@ -30,6 +32,16 @@ fn command(args: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// A command of a controller, with its configuration: its data directory is `data` below `directory`.
+fn configured(args: &[&str], node: u64, address: &str, directory: &TempDir) -> Command {
+    let mut command = command(args);
+    command
+        .env("REPLISOME_NODE_ID", node.to_string())
+        .envs([("REPLISOME_DATA_DIR", "data"), ("REPLISOME_LISTEN", address)])
+        .current_dir(directory.path());
     command
 }
 
@@ -76,14 +88,9 @@ impl Fleet {
     /// One controller of a fleet whose others were never started.
     fn with_peers(peers: &str) -> Self {
         let (address, directory) = (free_address(), tempfile::tempdir().expect("a directory"));
-        let controller = command(&["controller", "run"])
-            .envs([("REPLISOME_NODE_ID", "1"), ("REPLISOME_DATA_DIR", "data"), ("REPLISOME_LISTEN", &address)])
-            .env("REPLISOME_INITIAL_MEMBERS", format!("1={address}{peers}"))
-            .current_dir(directory.path())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("runs");
-        Self { address, _controller: Process(controller), _directory: directory }
+        let mut run = configured(&["controller", "run"], 1, &address, &directory);
+        let controller = run.env("REPLISOME_INITIAL_MEMBERS", format!("1={address}{peers}")).stderr(Stdio::null());
+        Self { controller: Process(controller.spawn().expect("runs")), address, directory }
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -158,19 +165,34 @@ fn a_fleet_is_set_up_looked_at_and_taken_down() {
     fleet.says(&["route", "list"], 0, "paused", "");
     fleet.says(&["route", "resume", "west-east"], 0, "resumed (revision ", "");
     fleet.says(&["route", "resume", "west-east"], 0, "", "is not paused");
-    fleet.says(
-        &["assignment", "move", "-r", "west-east", "-t", "customers", "-p", "0", "--to", "w1"],
-        3,
-        "",
-        "customers",
-    );
-    fleet.says(&["worker", "drain", "w1"], 3, "", "w1");
+    let partition = ["-r", "west-east", "-t", "customers", "-p", "0"];
+    fleet.says(&[&["assignment", "move"], &partition[..], &["--to", "w1"]].concat(), 3, "", "customers");
+    fleet.says(&[&["assignment", "pin"], &partition[..], &["--to", "w1"]].concat(), 3, "", "there is no worker w1");
+    fleet.says(&[&["assignment", "unpin"], &partition[..]].concat(), 3, "", "customers/0");
+    for verb in ["drain", "undrain", "remove"] {
+        fleet.says(&["worker", verb, "w1"], 3, "", "there is no worker w1");
+    }
     fleet.says(&["worker", "release-hold"], 0, "", "no moves are held; nothing was changed");
+
+    assert_eq!(fleet.json(&["rebalance", "plan"]), Value::Array(Vec::new()));
+    fleet.says(&["rebalance", "plan", "--max-moves", "3"], 0, "", "nothing to move");
+    fleet.says(&["rebalance", "run"], 0, "", "nothing to move");
+    fleet.says(&["rebalance", "freeze"], 0, "frozen (revision ", "");
+    fleet.says(&["rebalance", "freeze"], 0, "", "frozen already");
+    fleet.says(&["rebalance", "plan"], 0, "", "replisome rebalance unfreeze");
+    fleet.says(&["rebalance", "run"], 4, "", "replisome rebalance unfreeze");
+    fleet.says(&["status"], 0, "Rebalance:   frozen since revision ", "");
+    let frozen = fleet.json(&["status"]);
+    assert_eq!(frozen["rebalance"]["state"], "frozen", "{frozen}");
+    assert!(frozen["problems"].to_string().contains("replisome rebalance unfreeze"), "{frozen}");
+    fleet.says(&["rebalance", "unfreeze"], 0, "no longer frozen (revision ", "");
+    fleet.says(&["rebalance", "unfreeze"], 0, "", "not frozen");
 
     fleet.says(&["status"], 0, "Problems", "");
     let status = fleet.json(&["status"]);
     assert!(status["led"] == true && status["fleet"].is_string(), "{status}");
     assert_eq!(status["controllers"][0]["role"], "leader", "{status}");
+    assert_eq!(status["rebalance"]["state"], "idle", "{status}");
     assert_eq!(fleet.json(&["controller", "list"])[0]["address"], fleet.address.as_str());
 
     let events = fleet.json(&["event", "list"]);
@@ -188,6 +210,28 @@ fn a_fleet_is_set_up_looked_at_and_taken_down() {
         wait_for("the route to be gone", || fleet.run(&["cluster", "remove", cluster]).status.success());
         fleet.says(&["cluster", "remove", cluster], 3, "", cluster);
     }
+}
+
+#[test]
+fn a_controller_is_taken_in_and_out() {
+    let fleet = Fleet::start();
+    let (address, directory) = (free_address(), tempfile::tempdir().expect("a directory"));
+    let add = ["controller", "add", "2", "--address", &address];
+    fleet.says(&add, 4, "", "no controller answers at");
+    let mut joining = configured(&["controller", "run"], 2, &address, &directory);
+    let _joining = Process(joining.stderr(Stdio::null()).spawn().expect("runs"));
+    // Each is asked alone: it serves its port before it is in any fleet.
+    let knows_nobody = || fleet.run(&["controller", "list", "--controllers", &address]).status.success();
+    wait_for("its port", knows_nobody);
+    fleet.says(&["controller", "list", "--controllers", &address], 0, "", "no controllers are known yet");
+    fleet.says(&["controller", "add", "3", "--address", &address], 4, "", "controller 2 answers");
+    fleet.says(&add, 0, "controller 2 at", "controller 2 is a learner");
+    fleet.says(&add, 0, "", "is in the fleet already");
+    assert_eq!(fleet.json(&["controller", "list"])[1]["votes"], true);
+    fleet.says(&["status"], 0, "2 controllers vote", "");
+    fleet.says(&["controller", "remove", "2"], 0, "controller 2 removed: stop it (revision ", "no vote any more");
+    fleet.says(&["controller", "remove", "2"], 3, "", "there is no controller 2");
+    fleet.says(&["controller", "remove", "1"], 4, "", "the only one with a vote");
 }
 
 #[test]
@@ -216,7 +260,7 @@ fn a_worker_is_listed_drained_and_alone_under_its_id() {
     let worker = || {
         let mut command = fleet.command(&["worker", "run"]);
         // Nobody reads along: only what it says in the end.
-        let command = command.env("REPLISOME_ID", "w1").env("RUST_LOG", "off");
+        let command = command.env("REPLISOME_ID", "w1").env("REPLISOME_WEIGHT", "2").env("RUST_LOG", "off");
         Process(command.stderr(Stdio::piped()).spawn().expect("runs"))
     };
     let mut one = worker();
@@ -237,10 +281,14 @@ fn a_worker_is_listed_drained_and_alone_under_its_id() {
     fleet.says(&["worker", "undrain", "w1"], 0, "worker w1 may work again (revision ", "");
     wait_for("the end of the drain", || state() == "live");
     fleet.says(&["worker", "describe", "w1"], 0, "live", "");
+    assert_eq!(fleet.json(&["worker", "list"])[0]["weight"], 2);
+    fleet.says(&["worker", "remove", "w1"], 4, "", "stop its process first");
     assert!(Command::new("kill").arg(one.0.id().to_string()).status().expect("kill runs").success());
     let (status, text) = one.end();
     assert!(status.success(), "{status} {text}");
     wait_for("the worker to be gone", || fleet.json(&["worker", "list"]) == Value::Array(Vec::new()));
+    fleet.says(&["worker", "remove", "w1"], 0, "worker w1 removed (revision ", "");
+    fleet.says(&["worker", "remove", "w1"], 3, "", "there is no worker w1");
 }
 
 #[test]

@@ -1,0 +1,122 @@
+//! The way to a controller, on which single processes can be cut off, as a firewall that drops packets does. Owns the
+//! connections that go through it; never looks into what they carry.
+//!
+//! What a process sends while it is cut off arrives when the way is mended, as TCP delivers it after an outage.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+
+/// How often the kernel's table is looked through for one socket.
+const LOOKS_MAX: usize = 10;
+
+/// A port that leads to another one.
+#[derive(Debug)]
+pub struct Relay {
+    address: String,
+    way: Arc<Way>,
+}
+
+/// Who is cut off now.
+#[derive(Debug, Default)]
+struct Way {
+    cut: Mutex<BTreeSet<u32>>,
+    mended: Condvar,
+}
+
+impl Relay {
+    /// A way to `address`. Its threads end with the test.
+    pub fn to(address: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let own = listener.local_addr().expect("bound").to_string();
+        let (way, target) = (Arc::new(Way::default()), address.to_owned());
+        thread::spawn({
+            let way = Arc::clone(&way);
+            move || {
+                for incoming in listener.incoming() {
+                    let (way, target) = (Arc::clone(&way), target.clone());
+                    // Whoever finds nobody there dials again.
+                    thread::spawn(move || incoming.and_then(|incoming| carry(&way, &incoming, &target)));
+                }
+            }
+        });
+        Self { address: own, way }
+    }
+
+    /// Where it begins.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Holds back all that this process sends and is sent, on old connections and on new ones.
+    pub fn cut_off(&self, pid: u32) {
+        self.way.cut.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
+    }
+
+    /// Lets everything through again, and what was held back first.
+    pub fn mend(&self) {
+        self.way.cut.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.way.mended.notify_all();
+    }
+}
+
+impl Way {
+    /// Waits while this process is cut off.
+    fn wait_for(&self, pid: u32) {
+        let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.mended.wait_while(cut, |cut| cut.contains(&pid)));
+    }
+}
+
+/// Carries one connection to its end.
+fn carry(way: &Way, incoming: &TcpStream, target: &str) -> io::Result<()> {
+    let pid = process_at(incoming.peer_addr()?)?;
+    way.wait_for(pid);
+    let outgoing = TcpStream::connect(target)?;
+    thread::scope(|scope| {
+        scope.spawn(|| pass(way, pid, incoming, &outgoing));
+        pass(way, pid, &outgoing, incoming);
+    });
+    Ok(())
+}
+
+/// Passes on what comes from one side until it ends, and tells the other side so.
+fn pass(way: &Way, pid: u32, mut from: &TcpStream, mut to: &TcpStream) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(len @ 1..) = from.read(&mut buffer) {
+        way.wait_for(pid);
+        if to.write_all(&buffer[..len]).is_err() {
+            break;
+        }
+    }
+    // The end of a connection is not heard of either.
+    way.wait_for(pid);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+/// The process whose socket this is. A connection whose process is not found could not be cut, so it is none.
+fn process_at(socket: SocketAddr) -> io::Result<u32> {
+    // The kernel hands its table out in pieces: a row that is there may be missed while others come and go.
+    let found = (0..LOOKS_MAX).find_map(|_| process_in_table(socket));
+    found.ok_or_else(|| io::Error::other(format!("no process holds {socket}")))
+}
+
+/// What the kernel's table shows at one look: it names the socket's inode, the process's descriptors name it too.
+fn process_in_table(socket: SocketAddr) -> Option<u32> {
+    let own = format!("0100007F:{:04X}", socket.port());
+    let table = fs::read_to_string("/proc/net/tcp").ok()?;
+    let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let row = table.lines().map(fields).find(|fields| fields.get(1) == Some(&own))?;
+    let link = format!("socket:[{}]", row.get(9)?);
+    let has_it = |pid: &u32| {
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut links = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+        links.any(|found| found.as_os_str().as_bytes() == link.as_bytes())
+    };
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(has_it)
+}
