@@ -29,6 +29,10 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::Failure;
 
+/// A leader's rounds over its table leave much behind, which the C library's allocator would keep.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Copies Kafka topics from one cluster to another, without a consumer group and without a rebalance.
 #[derive(Parser)]
 #[command(

@@ -17,7 +17,7 @@ use crate::reason::Reason;
 use crate::weight::Weight;
 
 /// The right to copy one partition, under one epoch.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Grant {
     /// What is granted.
     pub partition: RoutePartition,
@@ -76,9 +76,16 @@ pub enum Phase {
     /// Copying.
     Copying,
     /// Standing still; `Reason::heals` says whether it goes on by itself.
-    Held(Reason),
+    Held(Box<Reason>),
     /// Finishing what is in flight, to be released.
     Draining,
+}
+
+impl Phase {
+    /// Standing still for this reason.
+    pub fn held(reason: Reason) -> Self {
+        Self::Held(Box::new(reason))
+    }
 }
 
 /// A partition a worker runs, as its inventory names it.

@@ -11,7 +11,7 @@ use crate::ids::{ClusterName, FleetId, Revision, RouteName};
 use crate::offsets::StartPosition;
 
 /// Kafka client properties by name. Its `Debug` shows names only, since a value may be a secret.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClientProperties(pub BTreeMap<String, String>);
 
@@ -28,7 +28,7 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for ClientProperties
 }
 
 /// A Kafka cluster and how to reach it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct ClusterConfig {
     /// The name commands and messages use.
     pub name: ClusterName,
@@ -37,7 +37,7 @@ pub struct ClusterConfig {
 }
 
 /// What a route promises about each record.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Delivery {
     /// Nothing is lost; after a crash the last second's records may arrive twice.
@@ -77,7 +77,7 @@ pub struct RouteSettings {
 }
 
 /// A route as a worker is told it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct RouteConfig {
     /// Its name.
     pub name: RouteName,

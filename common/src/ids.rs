@@ -174,31 +174,45 @@ impl fmt::Display for Partition {
 
 /// One registration of a worker, made by the worker when it registers. Ordered by time: of two sessions with the same
 /// epoch the greater one is the newer and wins.
+///
+/// Kept as bytes, the greatest first: a number of 16 bytes would have every row that names a session aligned to them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SessionId(ulid::Ulid);
+#[serde(from = "ulid::Ulid", into = "ulid::Ulid")]
+pub struct SessionId([u8; 16]);
 
 impl SessionId {
     /// A session that begins now. Reads the clock and the random generator: for the edges only.
     pub fn generate() -> Self {
-        Self(ulid::Ulid::generate())
+        ulid::Ulid::generate().into()
     }
 
     /// The session with this number; greater numbers are newer.
     pub const fn from_number(number: u128) -> Self {
-        Self(ulid::Ulid(number))
+        Self(number.to_be_bytes())
+    }
+}
+
+impl From<ulid::Ulid> for SessionId {
+    fn from(id: ulid::Ulid) -> Self {
+        Self::from_number(id.0)
+    }
+}
+
+impl From<SessionId> for ulid::Ulid {
+    fn from(id: SessionId) -> Self {
+        Self(u128::from_be_bytes(id.0))
     }
 }
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&ulid::Ulid::from(*self), f)
     }
 }
 
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -207,7 +221,7 @@ impl FromStr for SessionId {
     fn from_str(value: &str) -> Result<Self, InvalidName> {
         let rule = "26 characters of Crockford's base 32";
         let invalid = |_| InvalidName { kind: "session id", value: value.to_owned(), rule };
-        ulid::Ulid::from_string(value).map(Self).map_err(invalid)
+        ulid::Ulid::from_string(value).map(Self::from).map_err(invalid)
     }
 }
 

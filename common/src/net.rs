@@ -3,7 +3,7 @@
 //! Up travels a bounded queue, in order. Down travels a cell that holds only the latest of each kind: a worker that was
 //! slow applies the newest snapshot and never sees those between.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{mpsc, watch};
 
@@ -22,9 +22,8 @@ pub struct Closed;
 #[derive(Debug)]
 pub struct LeaderLink {
     up: mpsc::Sender<Up>,
-    down: watch::Receiver<Told>,
-    /// What was received of it.
-    seen: Told,
+    down: Arc<Mutex<Told>>,
+    told: watch::Receiver<()>,
 }
 
 /// The leader's end.
@@ -36,10 +35,13 @@ pub struct WorkerLink {
 
 /// The way down alone.
 #[derive(Debug)]
-pub struct ToWorker(watch::Sender<Told>);
+pub struct ToWorker {
+    down: Arc<Mutex<Told>>,
+    told: watch::Sender<()>,
+}
 
-/// The latest of each kind that was sent down.
-#[derive(Clone, Debug, Default)]
+/// The latest of each kind that was sent down and not received yet.
+#[derive(Debug, Default)]
 struct Told {
     refused: Option<Refusal>,
     snapshot: Option<Arc<Snapshot>>,
@@ -49,9 +51,10 @@ struct Told {
 /// Both ends of a connection within one process.
 pub fn in_process() -> (LeaderLink, WorkerLink) {
     let (up_sender, up_receiver) = mpsc::channel(UP_QUEUE_MAX);
-    let (down_sender, down_receiver) = watch::channel(Told::default());
-    let worker_end = LeaderLink { up: up_sender, down: down_receiver, seen: Told::default() };
-    (worker_end, WorkerLink { up: up_receiver, down: ToWorker(down_sender) })
+    let (told, hears) = watch::channel(());
+    let down = Arc::new(Mutex::default());
+    let worker_end = LeaderLink { up: up_sender, down: down.clone(), told: hears };
+    (worker_end, WorkerLink { up: up_receiver, down: ToWorker { down, told } })
 }
 
 impl LeaderLink {
@@ -60,39 +63,29 @@ impl LeaderLink {
         self.up.send(message).await.map_err(|_| Closed)
     }
 
-    /// The next message from the leader: the latest of its kind, once it is new. What was sent before the leader's end
-    /// was dropped is still received. Cancel-safe.
+    /// The next message from the leader: the latest of its kind. What was sent before the leader's end was dropped is still
+    /// received. Cancel-safe.
     pub async fn receive(&mut self) -> Result<Down, Closed> {
         loop {
-            if let Some(message) = self.unseen() {
+            if let Some(message) = locked(&self.down).take() {
                 return Ok(message);
             }
-            self.down.changed().await.map_err(|_| Closed)?;
+            self.told.changed().await.map_err(|_| Closed)?;
         }
     }
+}
 
-    fn unseen(&mut self) -> Option<Down> {
-        let told = self.down.borrow_and_update();
-        if let Some(refusal) = &told.refused
-            && self.seen.refused.is_none()
-        {
-            self.seen.refused = Some(refusal.clone());
-            return Some(Down::Refused(refusal.clone()));
-        }
-        if let Some(snapshot) = &told.snapshot
-            && !self.seen.snapshot.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, snapshot))
-        {
-            self.seen.snapshot = Some(snapshot.clone());
-            return Some(Down::Snapshot(snapshot.clone()));
-        }
-        if let Some(renewal) = &told.renewed
-            && self.seen.renewed.as_ref() != Some(renewal)
-        {
-            self.seen.renewed = Some(renewal.clone());
-            return Some(Down::Renewed(renewal.clone()));
-        }
-        None
+impl Told {
+    /// The most urgent message.
+    fn take(&mut self) -> Option<Down> {
+        let refused = self.refused.take().map(Down::Refused);
+        let next = refused.or_else(|| self.snapshot.take().map(Down::Snapshot));
+        next.or_else(|| self.renewed.take().map(Down::Renewed))
     }
+}
+
+fn locked(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
+    told.lock().expect("nothing panics while it is locked")
 }
 
 impl WorkerLink {
@@ -115,15 +108,18 @@ impl WorkerLink {
 impl ToWorker {
     /// Replaces what the worker has not yet seen of the message's kind. A worker that is gone hears nothing.
     pub fn send(&self, message: Down) {
-        self.0.send_modify(|told| match message {
+        let mut told = locked(&self.down);
+        match message {
             Down::Snapshot(snapshot) => told.snapshot = Some(snapshot),
             Down::Renewed(renewal) => told.renewed = Some(renewal),
             Down::Refused(refusal) => told.refused = Some(refusal),
-        });
+        }
+        drop(told);
+        self.told.send_replace(());
     }
 
     /// Returns once the worker's end is gone.
     pub async fn closed(&self) {
-        self.0.closed().await;
+        self.told.closed().await;
     }
 }

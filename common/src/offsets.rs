@@ -58,7 +58,7 @@ impl Position {
 }
 
 /// Where a partition without a stored offset begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StartPosition {
     /// At the first record the source still has.

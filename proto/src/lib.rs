@@ -7,7 +7,9 @@
 //! Owns: the messages, the services, the checks that a message is whole, the channels they travel by. Never does: decide anything, or keep state.
 //! A message from outside becomes one of `common`'s types here or is refused with the field's name.
 
+mod codec;
 mod convert;
+pub mod parts;
 pub mod wire;
 
 pub use convert::Malformed;
@@ -30,5 +32,5 @@ pub fn leader_of(metadata: &tonic::metadata::MetadataMap) -> Option<String> {
     (!leader.is_empty()).then(|| leader.to_owned())
 }
 
-/// The greatest message that is sent or taken: a snapshot of a hundred thousand grants, or an entry of the log.
+/// The greatest message that is sent or taken: a page of rows, an entry of the log or a part of a snapshot of it.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;

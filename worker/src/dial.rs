@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use common::assignment::Down;
 use common::net::{Closed, LeaderLink, ToWorker, in_process};
+use futures_util::{StreamExt, stream};
+use proto::parts::Parts;
 use proto::v1::fleet_client::FleetClient;
-use proto::v1::{LeaderMessage, WorkerMessage};
+use proto::v1::{LeaderMessage, Snapshot, WorkerMessage};
 use proto::wire::{Tcp, Wire, reason};
 use proto::{MESSAGE_BYTES_MAX, leader_of};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 use tonic::{Status, Streaming};
@@ -131,7 +132,7 @@ async fn ask(wire: Arc<dyn Wire>, address: String) -> Result<(LeaderLink, String
         .connect_timeout(CONNECT_MAX);
     let (link, leader_end) = in_process();
     let (up, down) = leader_end.split();
-    let outgoing = ReceiverStream::new(up).map(WorkerMessage::from);
+    let outgoing = ReceiverStream::new(up).flat_map(|message| stream::iter(WorkerMessage::from(message).parts()));
     let attach = async {
         let mut client = FleetClient::new(wire.channel(&endpoint))
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
@@ -151,14 +152,15 @@ async fn ask(wire: Arc<dyn Wire>, address: String) -> Result<(LeaderLink, String
 
 /// Passes on what the leader says, until either side ends.
 async fn hear(mut incoming: Streaming<LeaderMessage>, link: ToWorker) {
+    let mut snapshot = Parts::<Snapshot>::default();
     loop {
         let message = tokio::select! {
             message = incoming.message() => message,
             () = link.closed() => return,
         };
         match message {
-            Ok(Some(message)) => match Down::try_from(message) {
-                Ok(message) => link.send(message),
+            Ok(Some(part)) => match snapshot.join(part).and_then(|message| message.map(Down::try_from).transpose()) {
+                Ok(message) => message.into_iter().for_each(|message| link.send(message)),
                 Err(error) => {
                     tracing::error!(%error, "the controller sent a message that can't be read");
                     return;

@@ -37,7 +37,7 @@ fn until(ends: &[i64]) -> Watch {
 }
 
 fn too_large() -> Phase {
-    Phase::Held(Reason::RecordTooLarge { offset: 3, size: 10, limit: 5 })
+    Phase::held(Reason::RecordTooLarge { offset: 3, size: 10, limit: 5 })
 }
 
 fn too_few(source: u32) -> Reason {
@@ -128,7 +128,7 @@ fn a_topic_that_vanished_does_not_keep_it_from_ending() {
 #[test]
 fn a_newer_mirror_stops_this_one_at_once() {
     let reason = Reason::Superseded { epoch: Epoch(7), session: None };
-    let verdict = until(&[5]).judge(&view(vec![at(3, Phase::Held(reason))]), Instant::now());
+    let verdict = until(&[5]).judge(&view(vec![at(3, Phase::held(reason))]), Instant::now());
     let Verdict::Stop(failure) = verdict else { panic!("{verdict:?}") };
     assert_eq!(failure.exit, Exit::Conflict);
 }
@@ -137,7 +137,7 @@ fn a_newer_mirror_stops_this_one_at_once() {
 fn members_of_the_group_are_waited_for_a_minute() {
     let start = Instant::now();
     let mut watch = Watch::new(None, false, "g");
-    let busy = view(vec![at(3, Phase::Held(Reason::GroupHasMembers))]);
+    let busy = view(vec![at(3, Phase::held(Reason::GroupHasMembers))]);
     let free = view(vec![at(3, Phase::Copying)]);
     assert_eq!(watch.judge(&busy, start), Verdict::GoOn);
     assert_eq!(watch.judge(&free, start + Duration::from_secs(59)), Verdict::GoOn);
@@ -152,6 +152,6 @@ fn a_refused_record_ends_it_only_when_asked_to() {
     let refused = view(vec![at(3, too_large())]);
     assert_eq!(Watch::new(None, false, "g").judge(&refused, now), Verdict::GoOn);
     assert!(matches!(Watch::new(None, true, "g").judge(&refused, now), Verdict::Stop(_)));
-    let denied = view(vec![at(3, Phase::Held(Reason::Denied { side: Side::Source }))]);
+    let denied = view(vec![at(3, Phase::held(Reason::Denied { side: Side::Source }))]);
     assert_eq!(Watch::new(None, true, "g").judge(&denied, now), Verdict::GoOn);
 }

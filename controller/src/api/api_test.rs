@@ -82,7 +82,7 @@ async fn what_stands_still_waits_or_has_failed_and_is_a_problem_with_a_remedy() 
             "replisome topic resume --route r orders --partition 0 --continue",
         ),
     ] {
-        worker.run(&snapshot, Phase::Held(reason.clone())).await;
+        worker.run(&snapshot, Phase::held(reason.clone())).await;
         let row = served.assignment(|row| row.state == state).await;
         assert_eq!((row.worker.as_str(), row.reason.unwrap().kind.as_str()), ("w1", reason.kind()));
         let status = admin.get_status(v1::GetStatusRequest {}).await.unwrap().into_inner();

@@ -3,6 +3,7 @@
 
 use common::assignment::{Down, Up};
 use common::net::LeaderLink;
+use proto::parts::Parts;
 use proto::v1;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -52,24 +53,31 @@ async fn serve(api: Api, leading: Leading, up: Streaming<v1::WorkerMessage>, dow
 async fn pump(leading: &Leading, mut up: Streaming<v1::WorkerMessage>, down: &ToWorker) -> Result<(), ApiError> {
     let closed = |_| ApiError::NotLeading("the leader closed the connection".into());
     let mut link: LeaderLink = leading.dialer.dial().await.map_err(closed)?;
+    let (mut inventory, mut parts) = (Parts::<v1::Inventory>::default(), Vec::new().into_iter());
     let mut room = None;
     let mut is_heard = true;
     loop {
         tokio::select! {
             message = up.message(), if is_heard => match message {
-                // A leader that listens no more may have said why: that is still on its way down.
-                Ok(Some(message)) => is_heard = link.send(Up::try_from(message)?).await.is_ok(),
+                Ok(Some(part)) => if let Some(message) = inventory.join(part)? {
+                    // A leader that listens no more may have said why: that is still on its way down.
+                    is_heard = link.send(Up::try_from(message)?).await.is_ok();
+                },
                 Ok(None) => return Ok(()),
                 Err(status) => return Err(ApiError::Invalid(format!("unreadable: {}", status.message()))),
             },
             permit = down.reserve(), if room.is_none() => match permit {
-                Ok(permit) => room = Some(permit),
+                Ok(permit) => match parts.next() {
+                    Some(part) => drop(permit.send(Ok(part))),
+                    None => room = Some(permit),
+                },
                 Err(_) => return Ok(()),
             },
             message = link.receive(), if room.is_some() => {
                 let message = message.map_err(closed)?;
                 let refused = matches!(message, Down::Refused(_));
-                room.take().expect("checked").send(Ok(message.into()));
+                parts = v1::LeaderMessage::from(message).parts().into_iter();
+                room.take().expect("checked").send(Ok(parts.next().expect("a message has a part at least")));
                 if refused {
                     return Ok(());
                 }

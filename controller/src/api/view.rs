@@ -169,12 +169,12 @@ fn condition(life: Life, wish: Wish, phase: Option<&Phase>) -> (Condition, Optio
         (Life::Fencing { .. }, _) => (Condition::Fencing, None),
         (Life::Releasing { .. }, _) => (Condition::Releasing, None),
         (Life::Assigned { .. }, _) => match phase {
-            Some(Phase::Held(reason)) => (Condition::standing_still(reason), Some(reason.clone())),
+            Some(Phase::Held(reason)) => (Condition::standing_still(reason), Some((**reason).clone())),
             _ => (Condition::Assigned, None),
         },
-        (Life::Unassigned(_), Wish::Stop(Cause::Paused, reason)) => (Condition::Paused, Some(reason)),
-        (Life::Unassigned(_), Wish::Stop(_, reason)) => (Condition::Unassigned, Some(reason)),
-        (Life::Unassigned(_), Wish::Stay(reason)) => (Condition::standing_still(&reason), Some(reason)),
+        (Life::Unassigned(_), Wish::Stop(Cause::Paused, reason)) => (Condition::Paused, Some(*reason)),
+        (Life::Unassigned(_), Wish::Stop(_, reason)) => (Condition::Unassigned, Some(*reason)),
+        (Life::Unassigned(_), Wish::Stay(reason)) => (Condition::standing_still(&reason), Some(*reason)),
         (Life::Unassigned(_), Wish::Run) => (Condition::Unassigned, None),
     }
 }
@@ -207,18 +207,18 @@ mod tests {
         let vacant = Life::Unassigned(Vacancy::New);
         let heals = || Reason::GroupHasMembers;
         let fails = || Reason::ForeignOffset { text: String::new() };
-        let paused = || Wish::Stop(Cause::Paused, Reason::Paused);
+        let paused = || Wish::stop(Cause::Paused, Reason::Paused);
         for (life, wish, phase, expected) in [
             (assigned, Wish::Run, None, (Condition::Assigned, None)),
             (assigned, Wish::Run, Some(Phase::Claiming), (Condition::Assigned, None)),
-            (assigned, Wish::Run, Some(Phase::Held(heals())), (Condition::Waiting, Some(heals()))),
-            (assigned, Wish::Run, Some(Phase::Held(fails())), (Condition::Failed, Some(fails()))),
-            (assigned, Wish::Stay(heals()), Some(Phase::Copying), (Condition::Assigned, None)),
+            (assigned, Wish::Run, Some(Phase::held(heals())), (Condition::Waiting, Some(heals()))),
+            (assigned, Wish::Run, Some(Phase::held(fails())), (Condition::Failed, Some(fails()))),
+            (assigned, Wish::stay(heals()), Some(Phase::Copying), (Condition::Assigned, None)),
             (assigned, paused(), Some(Phase::Copying), (Condition::Assigned, None)),
             (releasing, paused(), Some(Phase::Draining), (Condition::Releasing, None)),
             (vacant, paused(), None, (Condition::Paused, Some(Reason::Paused))),
-            (vacant, Wish::Stay(heals()), None, (Condition::Waiting, Some(heals()))),
-            (vacant, Wish::Stay(fails()), None, (Condition::Failed, Some(fails()))),
+            (vacant, Wish::stay(heals()), None, (Condition::Waiting, Some(heals()))),
+            (vacant, Wish::stay(fails()), None, (Condition::Failed, Some(fails()))),
             (vacant, Wish::Run, None, (Condition::Unassigned, None)),
         ] {
             assert_eq!(condition(life, wish.clone(), phase.as_ref()), expected, "{life:?} {wish:?} {phase:?}");

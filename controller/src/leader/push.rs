@@ -1,16 +1,16 @@
 //! Tells each connected session what it is to run: its whole slice of the table, whenever that changed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use common::assignment::{Grant, Snapshot, Version};
 use common::config::RouteConfig;
-use common::ids::{Epoch, Revision, RoutePartition, SessionId};
+use common::ids::{Epoch, Revision, RouteName, RoutePartition, SessionId};
 use tracing::debug;
 
 use super::changes::Changes;
 use super::context::Context;
-use super::sessions::board::Board;
+use super::sessions::board::{Board, Told};
 use super::tasks::End;
 use crate::state::{Life, Slot, State, Topic};
 
@@ -35,78 +35,84 @@ fn push(state: &State, board: &Board) {
         controller_epoch: state.controller_epoch(),
         revision: state.revision(),
     };
-    let mut slices = changed(state, board.sent());
-    fill(state, &mut slices);
-    for (session, grants) in slices {
-        let routes: BTreeSet<_> = grants.iter().map(|grant| &grant.partition.route).collect();
-        let routes = routes.into_iter().filter_map(|route| state.route_config(route)).collect();
+    let routes = state.routes().keys().filter_map(|route| Some((route.clone(), state.route_config(route)?))).collect();
+    let changed = changed(state, &routes, board.told());
+    for (session, (grants, digest)) in fill(state, changed) {
+        let mut named: Vec<_> = grants.iter().map(|grant| &grant.partition.route).collect();
+        named.dedup();
+        let routes = named.into_iter().filter_map(|route| routes.get(route).cloned()).collect();
         let (granted, revision) = (grants.len(), version.revision);
-        if board.push(Snapshot { session, fleet: state.fleet().clone(), version, routes, grants }) {
+        if board.push(Snapshot { session, fleet: state.fleet().clone(), version, routes, grants }, digest) {
             debug!(%session, %revision, granted, "snapshot pushed");
         }
     }
 }
 
-/// The sessions to which something new is to be said, each with a place for its grants.
-fn changed(state: &State, sent: BTreeMap<SessionId, Option<Arc<Snapshot>>>) -> BTreeMap<SessionId, Vec<Grant>> {
-    let registered = sent.iter().filter(|(session, _)| state.sessions().contains_key(session));
-    let mut heard: BTreeMap<SessionId, Heard<'_>> =
-        registered.map(|(session, sent)| (*session, Heard::new(state, sent.as_deref()))).collect();
+/// The routes as workers are told them.
+type Routes = BTreeMap<RouteName, RouteConfig>;
+
+/// The sessions to which something new is to be said, each with the digest of that.
+fn changed(state: &State, routes: &Routes, told: BTreeMap<SessionId, Option<Told>>) -> BTreeMap<SessionId, u64> {
+    let registered = told.iter().filter(|(session, _)| state.sessions().contains_key(session));
+    let mut slices: BTreeMap<SessionId, Slice<'_>> =
+        registered.map(|(session, told)| (*session, Slice::new(*told))).collect();
     for (partition, slot, topic) in state.slots_with_topics() {
-        let Some(heard) = slot.life.owner().and_then(|(session, _)| heard.get_mut(&session)) else { continue };
+        let Some(slice) = slot.life.owner().and_then(|(session, _)| slices.get_mut(&session)) else { continue };
         match slot.life {
-            Life::Assigned { epoch, .. } => heard.compare(partition, topic, slot, epoch),
+            Life::Assigned { epoch, .. } => slice.add(routes, grant(partition, topic, slot, epoch), &partition.route),
             // A release can't be confirmed by an older snapshot than its own.
-            Life::Releasing { since, .. } => heard.is_new |= heard.confirms < Some(since),
+            Life::Releasing { since, .. } => slice.releases = slice.releases.max(Some(since)),
             Life::Unassigned(_) | Life::Fencing { .. } => {}
         }
     }
-    heard
-        .into_iter()
-        .filter(|(_, heard)| heard.is_new || heard.left.len() > 0)
-        .map(|(id, _)| (id, Vec::new()))
-        .collect()
+    slices.into_iter().filter_map(|(session, slice)| Some((session, slice.news()?))).collect()
 }
 
-/// What a session was told last, while it is compared with the table.
-struct Heard<'a> {
-    /// The grants that the table was not compared with yet.
-    left: std::slice::Iter<'a, Grant>,
-    /// The newest release that it can confirm.
-    confirms: Option<Revision>,
-    /// Whether the table says something else.
-    is_new: bool,
+/// What a session is to be told, while the table is gone through: a digest of it, and what it was told before.
+struct Slice<'a> {
+    told: Option<Told>,
+    digest: DefaultHasher,
+    route: Option<&'a RouteName>,
+    /// Its newest release.
+    releases: Option<Revision>,
 }
 
-impl<'a> Heard<'a> {
-    fn new(state: &State, sent: Option<&'a Snapshot>) -> Self {
-        let is_told = |route: &RouteConfig| state.route_config(&route.name).as_ref() == Some(route);
-        Self {
-            left: sent.map(|sent| sent.grants.iter()).unwrap_or_default(),
-            confirms: sent.map(|sent| sent.version.revision),
-            is_new: sent.is_none_or(|sent| !sent.routes.iter().all(is_told)),
+impl<'a> Slice<'a> {
+    fn new(told: Option<Told>) -> Self {
+        Self { told, digest: DefaultHasher::new(), route: None, releases: None }
+    }
+
+    /// Takes a grant in, and its route with the first of it.
+    fn add(&mut self, routes: &Routes, grant: Option<Grant>, route: &'a RouteName) {
+        let Some(grant) = grant else { return };
+        if self.route != Some(route) {
+            self.route = Some(route);
+            routes.get(route).hash(&mut self.digest);
         }
+        grant.hash(&mut self.digest);
     }
 
-    fn compare(&mut self, partition: &RoutePartition, topic: &Topic, slot: &Slot, epoch: Epoch) {
-        self.is_new = self.is_new || {
-            let grant = grant(partition, topic, slot, epoch);
-            grant.is_some() && self.left.next() != grant.as_ref()
-        };
+    /// The digest, unless the session was told just that and can confirm all its releases. One change in 2^64 goes unseen
+    /// until the next: less likely than that memory errs, and a kept copy would be a tenth of a large leader's memory.
+    fn news(self) -> Option<u64> {
+        let digest = self.digest.finish();
+        let knows = |told: Told| told.digest == digest && self.releases <= Some(told.revision);
+        (!self.told.is_some_and(knows)).then_some(digest)
     }
 }
 
-/// Puts the grants in their places.
-fn fill(state: &State, slices: &mut BTreeMap<SessionId, Vec<Grant>>) {
+/// Builds what is granted to these sessions.
+fn fill(state: &State, sessions: BTreeMap<SessionId, u64>) -> BTreeMap<SessionId, (Vec<Grant>, u64)> {
+    let mut slices: BTreeMap<_, _> = sessions.into_iter().map(|(id, digest)| (id, (Vec::new(), digest))).collect();
     if slices.is_empty() {
-        return;
+        return slices;
     }
     for (partition, slot, topic) in state.slots_with_topics() {
         let Life::Assigned { session, epoch } = slot.life else { continue };
-        let Some(grants) = slices.get_mut(&session) else { continue };
+        let Some((grants, _)) = slices.get_mut(&session) else { continue };
         grants.extend(grant(partition, topic, slot, epoch));
     }
-    slices.values_mut().for_each(Vec::shrink_to_fit);
+    slices
 }
 
 /// What is granted with an assigned slot; nothing before its topic has facts.

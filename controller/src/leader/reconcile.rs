@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::ids::{Revision, SessionId};
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::changes::Changes;
 use super::command_log::ProposeError;
@@ -45,14 +45,7 @@ pub(crate) async fn run(context: Context) -> Option<End> {
 async fn reconcile(context: &Context, work: &mut TableWork) -> Result<bool, End> {
     let of = context.clone();
     let Seen { released, superseded } = work.run(move || look(&of)).await;
-    let mut all_stand = true;
-    for entry in entries(released, |_| 1) {
-        let unclean = entry.iter().filter(|release| !release.clean).count() as u64;
-        let outcome = context.propose_or_log(Command::Released(entry)).await?;
-        warn_of_refused(outcome.as_ref());
-        metrics::counter!(UNCLEAN_RELEASES_TOTAL).increment(if outcome.is_some() { unclean } else { 0 });
-        all_stand &= outcome.is_some();
-    }
+    let mut all_stand = give_back(context, released).await?;
     for command in superseded {
         match context.propose(command).await {
             // Of one that is stale by now nothing is left to be done.
@@ -69,7 +62,7 @@ async fn reconcile(context: &Context, work: &mut TableWork) -> Result<bool, End>
     }
     for moves in entries(plan.moves, |_| 1) {
         let outcome = context.propose_or_log(Command::Moves(moves.clone())).await?;
-        warn_of_refused(outcome.as_ref());
+        tell_of_refused(outcome.as_ref());
         count_moves(&moves, outcome.as_ref());
         all_stand &= outcome.is_some();
     }
@@ -180,6 +173,27 @@ fn releasing(state: &State) -> Vec<Releasing<'_>> {
     state.slots().iter().filter_map(releasing).collect()
 }
 
+/// What a session has given back, and the table does not say so yet.
+pub(crate) fn given_back_by(context: &Context, session: SessionId) -> Vec<Release> {
+    let state = context.log.read();
+    let mut releasing = releasing(&state);
+    releasing.retain(|releasing| releasing.session == session);
+    released(&releasing, context)
+}
+
+/// Has the table say what was given back. Returns whether each proposal has an outcome.
+pub(crate) async fn give_back(context: &Context, released: Vec<Release>) -> Result<bool, End> {
+    let mut all_stand = true;
+    for entry in entries(released, |_| 1) {
+        let unclean = entry.iter().filter(|release| !release.clean).count() as u64;
+        let outcome = context.propose_or_log(Command::Released(entry)).await?;
+        tell_of_refused(outcome.as_ref());
+        metrics::counter!(UNCLEAN_RELEASES_TOTAL).increment(if outcome.is_some() { unclean } else { 0 });
+        all_stand &= outcome.is_some();
+    }
+    Ok(all_stand)
+}
+
 /// *Released* is derived: the session applied the release or a later change, and no longer lists the partition.
 fn released(releasing: &[Releasing<'_>], context: &Context) -> Vec<Release> {
     let released = |&Releasing { partition, session, epoch, since }: &Releasing<'_>| {
@@ -189,10 +203,11 @@ fn released(releasing: &[Releasing<'_>], context: &Context) -> Vec<Release> {
     releasing.iter().filter_map(released).collect()
 }
 
-pub(crate) fn warn_of_refused(outcome: Option<&Outcome>) {
+/// A step that the table has moved on from is refused, and planned anew if it is still wanted.
+pub(crate) fn tell_of_refused(outcome: Option<&Outcome>) {
     let Some(Outcome { revision, effect: Effect::Batch { refused, .. } }) = outcome else { return };
-    for refused in refused {
-        warn!(%revision, reason = %refused.rejection, "a stale step was refused; it is planned anew");
+    if let Some(first) = refused.first() {
+        info!(%revision, steps = refused.len(), first = %first.rejection, "stale steps were refused");
     }
 }
 

@@ -81,7 +81,7 @@ async fn superseded(fleet: Fleet, next_offset: Option<NextOffset>) -> (Fleet, Le
     link.send(Up::Hello(hello("w", session))).await.unwrap();
     fleet.until(|state| state.slots().get(&id("a", 0)).is_some_and(|slot| slot.life.owner().is_some())).await;
     let epoch = Epoch(1);
-    let phase = Phase::Held(Reason::Superseded { epoch: Epoch(9), session: None });
+    let phase = Phase::held(Reason::Superseded { epoch: Epoch(9), session: None });
     let running = vec![Running { partition: id("a", 0), epoch, phase }];
     link.send(Up::Inventory(Inventory { running, ..Inventory::default() })).await.unwrap();
     let progress = Progress {

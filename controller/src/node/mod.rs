@@ -19,7 +19,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -103,7 +102,7 @@ impl Node<TcpIncoming> {
     async fn open(config: ControllerConfig, clusters: Arc<dyn ClusterAccess>) -> Result<Self, RunError> {
         let ControllerConfig { raft, listen, leader } = config;
         let failed = |error| RunError::Listen { address: listen.clone(), error };
-        let listener = TcpListener::bind(&listen).await.map_err(failed)?;
+        let listener = server::listen(&listen).await.map_err(failed)?;
         if let Ok(address) = listener.local_addr() {
             info!(node = raft.node, %address, "controller listens");
         }

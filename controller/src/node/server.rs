@@ -1,11 +1,12 @@
 //! The port: all services on one, with the signs of life by which a dead host or a frozen peer is noticed.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::{Connected, Router, TcpIncoming};
@@ -55,6 +56,25 @@ where
 {
     type Connection = C;
     type Failure = E;
+}
+
+/// How many connections may wait to be accepted, if the system allows it (`net.core.somaxconn`): a large fleet's workers all
+/// dial at once when a leader dies. What does not fit is dialled again by its kernel a second later.
+const BACKLOG: u32 = 4_096;
+
+/// Listens at an address.
+pub async fn listen(address: &str) -> io::Result<TcpListener> {
+    let mut refused = None;
+    for address in lookup_host(address).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A process that was started anew need not wait for the connections of the one before.
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => refused = Some(error),
+        }
+    }
+    Err(refused.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it has no address")))
 }
 
 /// Those of a TCP listener.

@@ -129,7 +129,9 @@ impl<'a> Sorting<'a> {
                 self.set_aside(topic, candidate);
             }
             (Wish::Run, Place::Vacant(_)) => self.to_place.push((topic, candidate)),
-            (Wish::Stay(reason) | Wish::Stop(_, reason), Place::Vacant(_)) => self.plan.wait(candidate, reason.clone()),
+            (Wish::Stay(reason) | Wish::Stop(_, reason), Place::Vacant(_)) => {
+                self.plan.wait(candidate, (**reason).clone());
+            }
             (_, Place::Leaving(session)) => {
                 let text = format!("session {session} has not given it back yet");
                 self.plan.wait(candidate, Reason::Waiting { text });

@@ -26,8 +26,8 @@ pub(super) fn partition(topic: usize, partition: usize) -> RoutePartition {
 fn wish() -> impl Strategy<Value = Wish> {
     prop_oneof![
         6 => Just(Wish::Run),
-        1 => Just(Wish::Stay(Reason::Waiting { text: "a fact".into() })),
-        1 => Just(Wish::Stop(Cause::Paused, Reason::Paused)),
+        1 => Just(Wish::stay(Reason::Waiting { text: "a fact".into() })),
+        1 => Just(Wish::stop(Cause::Paused, Reason::Paused)),
     ]
 }
 

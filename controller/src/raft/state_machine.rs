@@ -35,7 +35,8 @@ impl StateMachine {
         Ok(machine)
     }
 
-    fn adopt(&mut self, meta: &SnapshotMeta, table: State) {
+    fn adopt(&mut self, meta: &SnapshotMeta, mut table: State) {
+        table.pack();
         self.table.replace(table);
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();

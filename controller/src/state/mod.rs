@@ -142,6 +142,12 @@ impl State {
         self.fleet = fleet;
     }
 
+    /// Makes the assignment table as small as it goes: the leaves of a map that was filled in order are half empty. Nothing
+    /// that can be seen changes.
+    pub(crate) fn pack(&mut self) {
+        self.slots = std::mem::take(&mut self.slots).into_iter().collect();
+    }
+
     /// The fleet this is the table of.
     pub fn fleet(&self) -> &FleetId {
         &self.fleet

@@ -129,6 +129,7 @@ impl State {
             return Ok(Effect::Exists);
         }
         route.surveyed = true;
+        self.pack();
         Ok(Effect::Done)
     }
 

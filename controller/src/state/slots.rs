@@ -116,9 +116,21 @@ pub enum Wish {
     /// It is to be copied.
     Run,
     /// It goes on where it runs, and is not granted anew.
-    Stay(Reason),
+    Stay(Box<Reason>),
     /// It is to stop.
-    Stop(Cause, Reason),
+    Stop(Cause, Box<Reason>),
+}
+
+impl Wish {
+    /// It goes on where it runs, and is not granted anew for this reason.
+    pub fn stay(reason: Reason) -> Self {
+        Self::Stay(Box::new(reason))
+    }
+
+    /// It is to stop for this reason.
+    pub fn stop(cause: Cause, reason: Reason) -> Self {
+        Self::Stop(cause, Box::new(reason))
+    }
 }
 
 impl Slot {
@@ -187,10 +199,10 @@ impl State {
             return gone();
         }
         if route.paused || topic.paused || topic.paused_partitions.contains(&id.partition) {
-            return Wish::Stop(Cause::Paused, Reason::Paused);
+            return Wish::stop(Cause::Paused, Reason::Paused);
         }
         match &topic.waiting {
-            Some(reason) => Wish::Stay(reason.clone()),
+            Some(reason) => Wish::stay(reason.clone()),
             None => Wish::Run,
         }
     }
@@ -398,7 +410,7 @@ impl State {
 }
 
 fn gone() -> Wish {
-    Wish::Stop(Cause::Removed, Reason::Waiting { text: "it is being removed".into() })
+    Wish::stop(Cause::Removed, Reason::Waiting { text: "it is being removed".into() })
 }
 
 pub(super) fn wrong_life(id: &RoutePartition, life: Life) -> Rejection {

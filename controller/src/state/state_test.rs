@@ -238,7 +238,7 @@ fn a_pause_outlives_its_owner_and_stops_new_grants() {
     let assign = step(&state, 0, Step::Assign { to: session(0) });
     assert!(matches!(refused(&mut state, assign.clone()), Rejection::NotWanted { .. }));
     done(&mut state, Command::ExpireSession { session: session(0), reason: "test".into(), moves: vec![] });
-    assert_eq!(state.wish(&id(0)), Wish::Stop(Cause::Paused, Reason::Paused));
+    assert_eq!(state.wish(&id(0)), Wish::stop(Cause::Paused, Reason::Paused));
     assert_eq!(state.wish(&id(1)), Wish::Run);
     done(&mut state, resume(None, false));
     assert_eq!(state.wish(&id(0)), Wish::Run);

@@ -32,7 +32,7 @@ fn cluster(name: &str) -> ClusterConfig {
 
 #[test]
 fn what_a_worker_says_survives_the_wire() {
-    let held = Phase::Held(Reason::Denied { side: Side::Target });
+    let held = Phase::held(Reason::Denied { side: Side::Target });
     let phases = [Phase::Claiming, Phase::Copying, held, Phase::Draining];
     let running = phases.map(|phase| Running { partition: partition(), epoch: Epoch(9), phase });
     let progress = Progress {

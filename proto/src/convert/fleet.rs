@@ -31,6 +31,7 @@ impl From<Up> for v1::WorkerMessage {
                 applied: Some(inventory.applied.into()),
                 running: inventory.running.into_iter().map(Into::into).collect(),
                 unclean: inventory.unclean.into_iter().map(Into::into).collect(),
+                more: false,
             }),
             Up::Heartbeat(Heartbeat { number, rss_bytes }) => {
                 FromWorker::Heartbeat(v1::Heartbeat { number, rss_bytes })
@@ -143,7 +144,7 @@ impl From<Running> for v1::Running {
         let (phase, reason) = match from.phase {
             Phase::Claiming => (v1::Phase::Claiming, None),
             Phase::Copying => (v1::Phase::Copying, None),
-            Phase::Held(reason) => (v1::Phase::Held, Some(reason.into())),
+            Phase::Held(reason) => (v1::Phase::Held, Some((*reason).into())),
             Phase::Draining => (v1::Phase::Draining, None),
         };
         Self { partition: Some(from.partition.into()), epoch: from.epoch.0, phase: phase.into(), reason }
@@ -157,7 +158,7 @@ impl TryFrom<v1::Running> for Running {
         let phase = match from.phase() {
             v1::Phase::Claiming => Phase::Claiming,
             v1::Phase::Copying => Phase::Copying,
-            v1::Phase::Held => Phase::Held(from.reason.ok_or_else(|| Malformed::missing("reason"))?.into()),
+            v1::Phase::Held => Phase::held(from.reason.ok_or_else(|| Malformed::missing("reason"))?.into()),
             v1::Phase::Draining => Phase::Draining,
             v1::Phase::Unspecified => return Err(Malformed::missing("phase")),
         };

@@ -83,6 +83,7 @@ impl From<&Snapshot> for v1::Snapshot {
             version: Some(from.version.into()),
             routes: from.routes.iter().cloned().map(Into::into).collect(),
             grants: from.grants.iter().cloned().map(Into::into).collect(),
+            more: false,
         }
     }
 }

@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How long a fleet in which nothing happens is watched.
 const WATCHED: Duration = Duration::from_secs(20);
+/// How often its memory is looked at: rounds over the table take some for a moment.
+const MEMORY_EVERY: Duration = Duration::from_millis(250);
 /// How often a death and a join are measured; the median counts.
 const RUNS: usize = 5;
 /// How many entries the log goes on for while a follower is away: more than are made before a snapshot and kept behind it, so
@@ -130,7 +132,11 @@ impl Fleet {
         sleep(SPREAD * 3).await;
         let before = self.processor_seconds()?;
         let begin = Instant::now();
-        sleep(WATCHED).await;
+        let mut memory = Vec::new();
+        while begin.elapsed() < WATCHED {
+            sleep(MEMORY_EVERY).await;
+            memory.push(self.bytes()?);
+        }
         let (after, took) = (self.processor_seconds()?, begin.elapsed().as_secs_f64());
         let cores: Vec<f64> = before.iter().zip(after).map(|(before, after)| (after - before) / took).collect();
         figures.add("leader, heartbeats and progress of all", of, cores[leader], Unit::Cores, Some(0.2));
@@ -139,13 +145,17 @@ impl Fleet {
         let begin = Instant::now();
         self.operator.status().await?;
         figures.time("`replisome status`", of, begin.elapsed(), None);
-        let (before, after) = (self.bytes_of_sessions[leader], self.bytes()?);
-        let sessions = before as f64 / self.shape.workers as f64;
+        let sessions = self.bytes_of_sessions[leader] as f64 / self.shape.workers as f64;
         figures.add("memory of the leader without partitions, of each session", of, sessions, Unit::Bytes, None);
-        for (index, bytes) in after.into_iter().enumerate() {
+        for index in 0..self.nodes.len() {
+            let mut looks: Vec<u64> = memory.iter().map(|bytes| bytes[index]).collect();
+            looks.sort_unstable();
+            let more =
+                |bytes: u64| bytes.saturating_sub(self.bytes_of_sessions[index]) as f64 / self.shape.partitions as f64;
             let (role, gate) = if index == leader { ("the leader", Some(1_024.0)) } else { ("a follower", None) };
-            let each = bytes.saturating_sub(self.bytes_of_sessions[index]) as f64 / self.shape.partitions as f64;
-            figures.add(&format!("more memory of {role} with them, of each partition"), of, each, Unit::Bytes, gate);
+            let (median, greatest) = (more(looks[looks.len() / 2]), more(looks[looks.len() - 1]));
+            figures.add(&format!("more memory of {role} with them, of each partition"), of, median, Unit::Bytes, gate);
+            figures.add(&format!("the same of {role} at its greatest, in a round"), of, greatest, Unit::Bytes, None);
         }
         Ok(())
     }

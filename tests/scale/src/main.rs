@@ -25,6 +25,10 @@ use clap::{Parser, Subcommand};
 use crate::report::Report;
 use crate::shape::Shape;
 
+/// As `replisome` has it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[derive(Parser)]
 #[command(about = "Measures how the controllers carry a large fleet, and fails if a gate is missed")]
 struct Args {

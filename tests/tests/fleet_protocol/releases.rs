@@ -109,7 +109,7 @@ fn a_leader_killed_between_release_and_assignment_leaves_the_rest_to_the_next_on
         reason: None,
     });
     let inventory =
-        proto::v1::Inventory { applied: scene.released.version, running: running.collect(), unclean: Vec::new() };
+        proto::v1::Inventory { applied: scene.released.version, running: running.collect(), ..Default::default() };
     let attached = scene.fake.attach_to_leader(&scene.fleet.addresses(), &inventory);
     let told = attached.wait_for_snapshot("the next leader wants the same", |snapshot| snapshot.grants.len() == 2);
     assert_eq!(told.grants, scene.released.grants);

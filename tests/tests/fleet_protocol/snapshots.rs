@@ -74,7 +74,7 @@ impl Wanted {
         };
         let (routes, grants) = (vec![self.route.clone()], partitions.iter().map(grant).collect());
         let (session, fleet) = (self.session.clone(), self.route.fleet.clone());
-        v1::Snapshot { session, fleet, version: Some(version), routes, grants }
+        v1::Snapshot { session, fleet, version: Some(version), routes, grants, more: false }
     }
 }
 

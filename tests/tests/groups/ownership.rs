@@ -103,7 +103,11 @@ fn a_greater_stored_epoch_ends_a_running_mirror_and_is_raised_past_at_a_start() 
     let mut running = mirror.start();
     probe.wait_until_ready(&mut running, MINUTE);
     let above = first + 41;
-    assert_eq!((epoch(0), epoch(1)), (above, above), "what a mirror is granted is above all that was stored at its start");
+    assert_eq!(
+        (epoch(0), epoch(1)),
+        (above, above),
+        "what a mirror is granted is above all that was stored at its start"
+    );
     fill(shared().0.bootstrap(), topic, 2, 1_000, 0);
     wait_until_all_is_stored(&running, topic, topic);
     eprintln!("{topic}: first epoch {first}, raised to {greater}, then claimed under {}", epoch(0));

@@ -147,7 +147,7 @@ impl<E: Engine> Supervisor<E> {
             (None, None) => Err("the snapshot does not describe its route".to_owned()),
         };
         let text = outcome.err()?;
-        let phase = Phase::Held(Reason::Waiting { text: text.clone() });
+        let phase = Phase::held(Reason::Waiting { text: text.clone() });
         let failed = Running { partition: partition.clone(), epoch, phase };
         if before.get(&partition) != Some(&failed) {
             say!(error, partition, epoch, error = text, "partition can't be started, trying again");

@@ -1,19 +1,18 @@
-//! What a leader knows of its workers and never replicates: who is connected, who was heard when, what they run, how
-//! far they are.
+//! What a leader knows of its workers and never replicates: who is connected, who was heard when, what they were told, what
+//! they reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use common::assignment::{
-    Down, Heartbeat, Inventory, Phase, Progress, Refusal, RefusalKind, Renewal, Running, Snapshot, UncleanRelease,
-};
+use common::assignment::{Down, Heartbeat, Inventory, Phase, Progress, Refusal, RefusalKind, Renewal, Snapshot};
 use common::bug::{self, Bug};
 use common::ids::{Epoch, Revision, RoutePartition, SessionId};
 use common::net::ToWorker;
-use common::reason::Reason;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use super::reports::Reports;
 
 /// What a leader knows of its workers. Locked for moments only.
 #[derive(Debug)]
@@ -35,17 +34,23 @@ struct Live {
     links: u64,
     /// Whether it has come to this leader, served yet or not.
     has_come: bool,
-    /// What it runs, in the order of partitions.
-    inventory: Inventory,
-    /// How far that is, in the order of partitions.
-    progress: Vec<Progress>,
+    reports: Reports,
 }
 
 #[derive(Debug)]
 struct Link {
     number: u64,
     down: ToWorker,
-    sent: Option<Arc<Snapshot>>,
+    told: Option<Told>,
+}
+
+/// What a session was told last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// The table's revision that it was built from.
+    pub revision: Revision,
+    /// A digest of what it says.
+    pub digest: u64,
 }
 
 /// A grant that could not be claimed, since a pair as great is stored.
@@ -116,7 +121,7 @@ impl Board {
         live.has_come = true;
         let number = live.links;
         (live.deadline, live.heard) = (deadline, Instant::now());
-        live.link = Some(Link { number, down, sent: None });
+        live.link = Some(Link { number, down, told: None });
         drop(all);
         self.announce();
         number
@@ -157,16 +162,12 @@ impl Board {
         }
     }
 
-    /// Takes over an inventory. What it does not list has made its last progress.
-    pub fn set_inventory(&self, session: SessionId, mut inventory: Inventory) {
-        inventory.running.sort_unstable_by(|one, other| one.partition.cmp(&other.partition));
-        let mut all = self.live();
-        let Some(live) = all.get_mut(&session).filter(|live| live.inventory != inventory) else { return };
-        live.inventory = inventory;
-        live.share_names();
-        live.progress.retain(|progress| place_in(&live.inventory.running, &progress.partition).is_ok());
-        drop(all);
-        self.announce();
+    /// Takes over an inventory.
+    pub fn set_inventory(&self, session: SessionId, inventory: Inventory) {
+        let is_new = self.live().get_mut(&session).is_some_and(|live| live.reports.set_inventory(inventory));
+        if is_new {
+            self.announce();
+        }
     }
 
     /// Takes over progress. The first under a grant also says whether it could be claimed.
@@ -174,7 +175,7 @@ impl Board {
         let mut is_first = false;
         if let Some(live) = self.live().get_mut(&session) {
             for progress in progress {
-                is_first |= live.add_progress(progress);
+                is_first |= live.reports.add_progress(progress);
             }
         }
         self.reported.send_modify(|count| *count += 1);
@@ -198,19 +199,18 @@ impl Board {
         self.live().get(&session).is_some_and(|live| live.link.is_some())
     }
 
-    /// The connected sessions, and what each was sent last.
-    pub fn sent(&self) -> BTreeMap<SessionId, Option<Arc<Snapshot>>> {
+    /// The connected sessions, and what each was told last.
+    pub fn told(&self) -> BTreeMap<SessionId, Option<Told>> {
         let all = self.live();
-        all.iter().filter_map(|(session, live)| Some((*session, live.link.as_ref()?.sent.clone()))).collect()
+        all.iter().filter_map(|(session, live)| Some((*session, live.link.as_ref()?.told))).collect()
     }
 
-    /// Sends a snapshot, if its session is connected. Returns whether it is.
-    pub fn push(&self, snapshot: Snapshot) -> bool {
+    /// Sends a snapshot with this digest, if its session is connected. Returns whether it is.
+    pub fn push(&self, snapshot: Snapshot, digest: u64) -> bool {
         let mut all = self.live();
         let Some(link) = all.get_mut(&snapshot.session).and_then(|live| live.link.as_mut()) else { return false };
-        let snapshot = Arc::new(snapshot);
-        link.sent = Some(snapshot.clone());
-        link.down.send(Down::Snapshot(snapshot));
+        link.told = Some(Told { revision: snapshot.version.revision, digest });
+        link.down.send(Down::Snapshot(Arc::new(snapshot)));
         true
     }
 
@@ -279,33 +279,30 @@ impl Board {
         since: Revision,
     ) -> Option<bool> {
         let all = self.live();
-        let inventory = &all.get(&session)?.inventory;
-        let runs = place_in(&inventory.running, partition).is_ok();
-        let is_unclean = |release: &UncleanRelease| release.partition == *partition && release.epoch == epoch;
-        let runs = runs && !bug::is(Bug::GrantBeforeRelease);
-        let is_current = inventory.applied.revision >= since || bug::is(Bug::ReleaseByOldInventory);
-        (is_current && !runs).then(|| !inventory.unclean.iter().any(is_unclean))
+        let reports = &all.get(&session)?.reports;
+        let runs = reports.runs(partition) && !bug::is(Bug::GrantBeforeRelease);
+        let is_current = reports.applied().revision >= since || bug::is(Bug::ReleaseByOldInventory);
+        (is_current && !runs).then(|| !reports.is_unclean(partition, epoch))
     }
 
     /// Whether a session runs nothing, by its latest inventory.
     pub fn runs_nothing(&self, session: SessionId) -> bool {
-        self.live().get(&session).is_some_and(|live| live.inventory.running.is_empty())
+        self.live().get(&session).is_some_and(|live| live.reports.runs_nothing())
     }
 
-    /// The grants that could not be claimed since a greater pair is stored. Not those of somebody who had claimed already: he
-    /// was superseded by somebody else, and must not fight him.
+    /// The grants that could not be claimed since a greater pair is stored.
     pub fn superseded(&self) -> Vec<Superseded> {
         let all = self.live();
-        let held =
-            all.iter().flat_map(|(session, live)| live.inventory.running.iter().map(move |of| (session, live, of)));
-        let superseded = |(session, live, running): (&SessionId, &Live, &Running)| {
-            let Phase::Held(Reason::Superseded { epoch: stored, .. }) = running.phase else { return None };
-            let (partition, granted) = (running.partition.clone(), running.epoch);
-            let progress = &live.progress[live.place_of_progress(&partition).ok()?];
-            let is_unclaimed = progress.epoch == granted && progress.next_offset.is_none();
-            (is_unclaimed && stored >= granted).then_some(Superseded { session: *session, partition, granted, stored })
+        let of = |(session, live): (&SessionId, &Live)| {
+            let superseded = |(partition, granted, stored): (&RoutePartition, Epoch, Epoch)| Superseded {
+                session: *session,
+                partition: partition.clone(),
+                granted,
+                stored,
+            };
+            live.reports.superseded().map(superseded).collect::<Vec<_>>()
         };
-        held.filter_map(superseded).collect()
+        all.iter().flat_map(of).collect()
     }
 
     /// In which phase a partition is and how far, as its owner last said of what it was granted.
@@ -314,19 +311,12 @@ impl Board {
         (session, epoch): (SessionId, Epoch),
         partition: &RoutePartition,
     ) -> (Option<Phase>, Option<Progress>) {
-        let all = self.live();
-        let Some(live) = all.get(&session) else { return (None, None) };
-        let running = place_in(&live.inventory.running, partition).map(|place| &live.inventory.running[place]);
-        let progress = live.place_of_progress(partition).map(|place| &live.progress[place]);
-        let phase = running.ok().filter(|running| running.epoch == epoch).map(|running| running.phase.clone());
-        (phase, progress.ok().filter(|progress| progress.epoch == epoch).cloned())
+        self.live().get(&session).map(|live| live.reports.of(partition, epoch)).unwrap_or_default()
     }
 
     /// What each session copies, in the order of partitions.
     pub fn copying(&self) -> BTreeMap<SessionId, Vec<RoutePartition>> {
-        let copying = |running: &Running| (running.phase == Phase::Copying).then(|| running.partition.clone());
-        let of = |live: &Live| live.inventory.running.iter().filter_map(copying).collect();
-        self.live().iter().map(|(session, live)| (*session, of(live))).collect()
+        self.live().iter().map(|(session, live)| (*session, live.reports.copying())).collect()
     }
 
     /// How many sessions are known.
@@ -341,58 +331,17 @@ impl Board {
 
     /// How far a session is with what it runs.
     pub fn progress_of(&self, session: SessionId) -> Vec<Progress> {
-        self.live().get(&session).map(|live| live.progress.clone()).unwrap_or_default()
+        self.live().get(&session).map(|live| live.reports.progress()).unwrap_or_default()
     }
-}
-
-/// Where a partition is among those that run, or would be.
-fn place_in(running: &[Running], partition: &RoutePartition) -> Result<usize, usize> {
-    running.binary_search_by(|running| running.partition.cmp(partition))
 }
 
 impl Live {
     fn until(deadline: Instant) -> Self {
-        let (link, links, has_come, inventory, progress, rss_bytes) = Default::default();
-        Self { deadline, heard: Instant::now(), rss_bytes, link, links, has_come, inventory, progress }
+        let (link, links, has_come, reports, rss_bytes) = Default::default();
+        Self { deadline, heard: Instant::now(), rss_bytes, link, links, has_come, reports }
     }
 
     fn has(&self, number: u64) -> bool {
         self.link.as_ref().is_some_and(|link| link.number == number)
-    }
-
-    fn place_of_progress(&self, partition: &RoutePartition) -> Result<usize, usize> {
-        self.progress.binary_search_by(|progress| progress.partition.cmp(partition))
-    }
-
-    /// Takes over a partition's progress. Returns whether it is the first under its grant.
-    fn add_progress(&mut self, progress: Progress) -> bool {
-        match self.place_of_progress(&progress.partition) {
-            Ok(place) => {
-                let known = &mut self.progress[place];
-                let is_first = known.epoch != progress.epoch;
-                *known = Progress { partition: known.partition.clone(), ..progress };
-                is_first
-            }
-            Err(place) => {
-                let known = place_in(&self.inventory.running, &progress.partition);
-                let known = known.map(|known| self.inventory.running[known].partition.clone());
-                let partition = known.unwrap_or_else(|_| progress.partition.clone());
-                self.progress.insert(place, Progress { partition, ..progress });
-                true
-            }
-        }
-    }
-
-    /// Has what came over the wire use the names of what was sent, which are the table's: those of a large fleet's partitions
-    /// are most of what it says.
-    fn share_names(&mut self) {
-        let Some(sent) = self.link.as_ref().and_then(|link| link.sent.as_ref()) else { return };
-        let mut grants = sent.grants.iter().peekable();
-        for running in &mut self.inventory.running {
-            while grants.next_if(|grant| grant.partition < running.partition).is_some() {}
-            if let Some(grant) = grants.next_if(|grant| grant.partition == running.partition) {
-                running.partition = grant.partition.clone();
-            }
-        }
     }
 }

@@ -35,9 +35,9 @@ const LATE: Duration = TICK.saturating_mul(2);
 const COME_WITHIN_MIN: Duration = Duration::from_secs(2);
 /// How long no other one must have come: each that comes says that more may be on their way …
 const COME_NO_MORE: Duration = Duration::from_millis(500);
-/// … and so much longer for each session: where a thousand come at once, one that was not answered in time dials again after a
-/// second, when all others are there.
-const COME_NO_MORE_EACH: Duration = Duration::from_millis(1);
+/// … and so much longer for each session: where thousands come at once, some are not answered in time, wait for a second, and
+/// dial again after another one, when all others are there.
+const COME_NO_MORE_EACH: Duration = Duration::from_millis(2);
 /// So many of so many sessions must have come before the others are blamed: with fewer it is more likely that this leader
 /// can't be reached.
 const MOST: (usize, usize) = (2, 3);
@@ -178,7 +178,7 @@ async fn expire(
 }
 
 /// Where a lost session's partitions go: not to those that are missing, too. `None` if it is not in the table.
-fn moves_of(context: &Context, session: SessionId, lost: &BTreeSet<SessionId>) -> Option<Vec<Move>> {
+pub(super) fn moves_of(context: &Context, session: SessionId, lost: &BTreeSet<SessionId>) -> Option<Vec<Move>> {
     let (mut input, owned) = {
         let state = context.log.read();
         state.sessions().get(&session)?;

@@ -18,5 +18,7 @@
 pub(crate) mod board;
 mod brake;
 pub(crate) mod leases;
+mod leave;
 pub(crate) mod quick_returns;
+mod reports;
 pub(crate) mod serve;

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use common::assignment::{Down, Hello, PROTOCOL, Refusal, RefusalKind, Up};
+use common::assignment::{Down, Hello, PROTOCOL, Refusal, RefusalKind, Running, Up};
 use common::ids::{SessionId, WorkerId};
 use common::net::WorkerLink;
 use futures_util::future::OptionFuture;
@@ -14,9 +14,10 @@ use super::super::command_log::ProposeError;
 use super::super::context::Context;
 use super::super::net::Net;
 use super::super::tasks::{End, Tasks};
+use super::leave::leave;
 use super::quick_returns::{RETURNS_MAX, Return};
 use crate::metrics::{MOVES_TOTAL, QUICK_RETURNS_TOTAL};
-use crate::state::{Cause, Command, Effect, EventKind, NewEvent, Outcome, Rejection};
+use crate::state::{Cause, Command, Effect, EventKind, NewEvent, Outcome, Rejection, State};
 
 /// Accepts connections and serves each in a task of its own.
 pub(crate) async fn accept(context: Context, mut net: Box<dyn Net>) -> Option<End> {
@@ -102,12 +103,24 @@ async fn listen(
         match message {
             Up::Hello(_) => {}
             Up::Heartbeat(heartbeat) => board.answer(session, heartbeat, context.renewal(heartbeat.number)),
-            Up::Inventory(inventory) => board.set_inventory(session, inventory),
+            Up::Inventory(mut inventory) => {
+                share_names(&context.log.read(), &mut inventory.running);
+                board.set_inventory(session, inventory);
+            }
             Up::Progress(progress) => board.add_progress(session, progress),
             Up::Draining => {
                 leaves = true;
                 draining.set(Some(drain(context, session)).into());
             }
+        }
+    }
+}
+
+/// Has what came over the wire use the table's names: those of a large fleet's partitions are most of what it says.
+fn share_names(state: &State, running: &mut [Running]) {
+    for running in running {
+        if let Some((partition, _)) = state.slots().get_key_value(&running.partition) {
+            running.partition = partition.clone();
         }
     }
 }
@@ -119,22 +132,6 @@ async fn drain(context: &Context, session: SessionId) -> Result<(), End> {
         metrics::counter!(MOVES_TOTAL, "reason" => Cause::Drain.name()).increment(applied as u64);
     }
     Ok(())
-}
-
-/// Ends the session of a worker that drained and went: nothing is to be waited for. It may have gone before its releases
-/// were confirmed, so that the table still shows what it gave back; that it runs nothing is what counts.
-async fn leave(context: &Context, session: SessionId) -> Option<End> {
-    if !context.board.runs_nothing(session) || context.board.is_attached(session) {
-        return None;
-    }
-    let reason = "it gave everything back and left".to_owned();
-    match context.propose_or_log(Command::ExpireSession { session, reason: reason.clone(), moves: Vec::new() }).await {
-        Ok(Some(_)) => context.board.remove(session, &reason),
-        // It is found overdue after its grace.
-        Ok(None) => {}
-        Err(end) => return Some(end),
-    }
-    None
 }
 
 /// Why a session is not registered.

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 /// notices a burst.
 const SMOOTHING: u64 = 4;
 
-/// The meters of all partitions that were reported to this leader.
+/// The meters of all partitions of the table, in its order. They take less room so than as a map.
 #[derive(Debug, Default)]
-pub(crate) struct Meters(Mutex<BTreeMap<RoutePartition, Meter>>);
+pub(crate) struct Meters(Mutex<Vec<(RoutePartition, Option<Meter>)>>);
 
 /// What one partition brings.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Meter {
     /// The epoch it was last reported under.
     pub epoch: Epoch,
     /// When that epoch was first seen here.
-    pub granted: Instant,
+    granted: Instant,
     /// Bytes a second: of what is copied and what arrives at the source the greater. So a worker that can't keep up is as
     /// busy as it should be, and one that catches up as busy as it is.
     pub rate: u64,
@@ -35,40 +35,55 @@ pub(crate) struct Meter {
 }
 
 impl Meters {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<RoutePartition, Meter>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(RoutePartition, Option<Meter>)>> {
         self.0.lock().expect("nothing panics while it is locked")
     }
 
-    /// Looks at what a session reports. What is older than what was seen already says nothing.
+    /// Makes room for all partitions that there are, which come in order, and forgets those that are gone.
+    pub fn align<'a>(&self, all: impl Iterator<Item = &'a RoutePartition> + Clone) {
+        let mut meters = self.lock();
+        if meters.iter().map(|(partition, _)| partition).eq(all.clone()) {
+            return;
+        }
+        let mut before = std::mem::take(&mut *meters).into_iter().peekable();
+        meters.extend(all.map(|partition| {
+            while before.next_if(|(known, _)| known < partition).is_some() {}
+            let meter = before.next_if(|(known, _)| known == partition).and_then(|(_, meter)| meter);
+            (partition.clone(), meter)
+        }));
+        meters.shrink_to_fit();
+    }
+
+    /// Looks at what a session reports of these partitions. What is older than what was seen already says nothing.
     pub fn look(&self, reported: &[Progress], now: Instant) {
         let mut meters = self.lock();
         for progress in reported {
-            let new = || Meter::new(progress, now);
-            let meter = meters.entry(progress.partition.clone()).or_insert_with(new);
-            if meter.epoch <= progress.epoch {
-                meter.look(progress, now);
+            let Some(meter) = place(&meters, &progress.partition).map(|place| &mut meters[place].1) else { continue };
+            match meter {
+                Some(meter) if meter.epoch <= progress.epoch => meter.look(progress, now),
+                Some(_) => {}
+                None => *meter = Some(Meter::new(progress, now)),
             }
         }
     }
 
-    /// Forgets the partitions that are gone. All that are there come in order.
-    pub fn retain<'a>(&self, all: impl Iterator<Item = &'a RoutePartition>) {
-        let mut all = all.peekable();
-        self.lock().retain(|partition, _| {
-            while all.next_if(|there| *there < partition).is_some() {}
-            all.peek() == Some(&partition)
-        });
-    }
-
     /// What each partition brings, in bytes a second.
     pub fn rates(&self) -> BTreeMap<RoutePartition, u64> {
-        self.lock().iter().map(|(partition, meter)| (partition.clone(), meter.rate)).collect()
+        let rate =
+            |(partition, meter): &(RoutePartition, Option<Meter>)| Some((partition.clone(), meter.as_ref()?.rate));
+        self.lock().iter().filter_map(rate).collect()
     }
 
     /// What one partition brings.
     pub fn of(&self, partition: &RoutePartition) -> Option<Meter> {
-        self.lock().get(partition).cloned()
+        let meters = self.lock();
+        place(&meters, partition).and_then(|place| meters[place].1.clone())
     }
+}
+
+/// Where a partition's meter is.
+fn place(meters: &[(RoutePartition, Option<Meter>)], partition: &RoutePartition) -> Option<usize> {
+    meters.binary_search_by(|(known, _)| known.cmp(partition)).ok()
 }
 
 impl Meter {
@@ -132,6 +147,7 @@ mod tests {
     /// Looks ten times, ten seconds apart, while so many records are copied and arrive each second.
     fn after(copied: u64, arrive: i64) -> u64 {
         let (meters, begin) = (Meters::default(), Instant::now());
+        meters.align([&id()].into_iter());
         for look in 0..=30 {
             let seconds = look * 10;
             let reports = report(1, copied * seconds, arrive * i64::try_from(seconds).unwrap());
@@ -153,6 +169,7 @@ mod tests {
     fn a_partition_that_moved_is_as_busy_as_before_and_cools_down() {
         let (meters, begin) = (Meters::default(), Instant::now());
         let at = |seconds| begin + Duration::from_secs(seconds);
+        meters.align([&id()].into_iter());
         let cool_down = Duration::from_secs(100);
         meters.look(&report(1, 0, 0), at(0));
         meters.look(&report(1, 10_000, 10_000), at(10));
@@ -165,9 +182,9 @@ mod tests {
         assert!(after.rate > 18_000 && !after.has_cooled(at(199), cool_down) && after.has_cooled(at(200), cool_down));
         meters.look(&report(1, 20_000, 20_000), at(110));
         assert_eq!(meters.of(&id()).unwrap().rate, after.rate, "what its owner before says comes too late");
-        meters.retain([&id()].into_iter());
+        meters.align([&id()].into_iter());
         assert!(meters.of(&id()).is_some());
-        meters.retain([].into_iter());
+        meters.align([].into_iter());
         assert!(meters.of(&id()).is_none());
     }
 }

@@ -24,7 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::info;
 
 use super::context::Context;
-use super::reconcile::{count_applied, warn_of_refused};
+use super::reconcile::{count_applied, tell_of_refused};
 use super::tasks::End;
 use crate::planner::{Candidate, Evening, Flow, Place, PlanInput, Traffic, even_out};
 use crate::state::{Cause, Command, Exchange, Wish};
@@ -57,10 +57,10 @@ pub(crate) async fn run(context: Context) -> Option<End> {
 
 /// Looks at what is reported, session by session: each is locked for a moment only.
 fn look(context: &Context, now: Instant) {
+    context.meters.align(context.log.read().slots().keys());
     for session in context.board.sessions() {
         context.meters.look(&context.board.progress_of(session), now);
     }
-    context.meters.retain(context.log.read().slots().keys());
 }
 
 async fn propose(context: &Context, Evening { exchanges, .. }: Evening) -> Result<(), End> {
@@ -72,7 +72,7 @@ async fn propose(context: &Context, Evening { exchanges, .. }: Evening) -> Resul
         info!(gives = %exchange.gives.partition, gets, from = %exchange.from, to = %exchange.to, "load is evened out");
     }
     let outcome = context.propose_or_log(Command::Exchange(exchanges.clone())).await?;
-    warn_of_refused(outcome.as_ref());
+    tell_of_refused(outcome.as_ref());
     let released = |exchange: &Exchange| (Cause::Load, 1 + u64::from(exchange.gets.is_some()));
     count_applied(exchanges.iter().map(released), outcome.as_ref());
     Ok(())

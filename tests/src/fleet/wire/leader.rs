@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use proto::parts::Parts;
 use proto::v1::fleet_server::{Fleet, FleetServer};
 use proto::v1::{self, leader_message, worker_message};
 use tokio::sync::mpsc;
@@ -131,8 +132,10 @@ impl Fleet for Shared {
         self.lock().down = Some(down);
         let (shared, mut up) = (self.clone(), request.into_inner());
         tokio::spawn(async move {
-            while let Ok(Some(message)) = up.message().await {
-                if let Some(message) = message.message {
+            let mut inventory = Parts::<v1::Inventory>::default();
+            while let Ok(Some(part)) = up.message().await {
+                let whole = inventory.join(part).expect("a worker sends no more than it may");
+                if let Some(message) = whole.and_then(|whole| whole.message) {
                     shared.take(message).await;
                 }
             }

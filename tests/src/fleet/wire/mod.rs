@@ -42,7 +42,7 @@ pub fn obedient(snapshot: &v1::Snapshot) -> v1::Inventory {
     v1::Inventory {
         applied: snapshot.version,
         running: snapshot.grants.iter().map(copying).collect(),
-        unclean: Vec::new(),
+        ..v1::Inventory::default()
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use proto::parts::Parts;
 use proto::v1::{self, leader_message, worker_message};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -81,9 +82,13 @@ impl FakeWorker {
         let listening = tokio::spawn({
             let heard = Arc::clone(&heard);
             async move {
+                let mut snapshot = Parts::<v1::Snapshot>::default();
                 let end = loop {
                     match down.message().await {
-                        Ok(Some(message)) => lock(&heard).take(message),
+                        Ok(Some(part)) => match snapshot.join(part) {
+                            Ok(message) => message.into_iter().for_each(|message| lock(&heard).take(message)),
+                            Err(error) => break error.to_string(),
+                        },
                         Ok(None) => break "the stream ended".to_owned(),
                         Err(status) => break format!("{:?}: {}", status.code(), status.message()),
                     }

@@ -120,7 +120,7 @@ impl PartitionStatus {
             records: 0,
             bytes: 0,
         };
-        Self { phase: Phase::Held(Reason::Waiting { text: why.to_owned() }), progress }
+        Self { phase: Phase::held(Reason::Waiting { text: why.to_owned() }), progress }
     }
 }
 

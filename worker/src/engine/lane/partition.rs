@@ -224,11 +224,11 @@ impl LanePartition {
     /// What it is doing, as an inventory says it. `sink_failures` is how often the sink broke since anything arrived.
     pub(super) fn phase(&self, now: Instant, sink_failures: u32) -> Phase {
         match (&self.stage, self.stop_by) {
-            (Stage::Held(hold), None) => Phase::Held(hold.reason.clone()),
-            (Stage::Claiming(Some(reason)), None) => Phase::Held(reason.clone()),
+            (Stage::Held(hold), None) => Phase::held(hold.reason.clone()),
+            (Stage::Claiming(Some(reason)), None) => Phase::held(reason.clone()),
             (Stage::Claiming(None), None) => Phase::Claiming,
             (Stage::Copying | Stage::Rewinding { .. }, None) => match self.silent(now, sink_failures) {
-                Some(reason) => Phase::Held(reason),
+                Some(reason) => Phase::held(reason),
                 None => Phase::Copying,
             },
             (_, Some(_)) | (Stage::Released { .. }, None) => Phase::Draining,

@@ -203,7 +203,7 @@ impl World {
 
     pub(super) fn held(&self, partition: usize) -> Option<Reason> {
         match self.phases().get(partition) {
-            Some(Phase::Held(reason)) => Some(reason.clone()),
+            Some(Phase::Held(reason)) => Some((**reason).clone()),
             _ => None,
         }
     }
