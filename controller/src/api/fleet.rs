@@ -68,7 +68,7 @@ async fn pump(leading: &Leading, mut up: Streaming<v1::WorkerMessage>, down: &To
             },
             permit = down.reserve(), if room.is_none() => match permit {
                 Ok(permit) => match parts.next() {
-                    Some(part) => drop(permit.send(Ok(part))),
+                    Some(part) => permit.send(Ok(part)),
                     None => room = Some(permit),
                 },
                 Err(_) => return Ok(()),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Running, Snapshot, Up};
+use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Running, Snapshot, UncleanRelease, Up};
 use common::ids::{Epoch, SessionId, WorkerId};
 use common::net::LeaderLink;
 use common::weight::Weight;
@@ -296,6 +296,41 @@ async fn a_worker_that_says_that_it_leaves_and_runs_nothing_is_not_waited_for() 
     fleet.until(move |state| !state.sessions().contains_key(&session)).await;
     assert!(left.elapsed() < LeaderConfig::default().reconnect_grace, "{:?}", left.elapsed());
     assert!(matches!(fleet.handle.state().slots()[&id("a", 0)].life, Life::Unassigned(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_leaving_worker_had_is_assigned_in_the_entry_that_ends_its_session() {
+    let fleet = lead(clusters(&[("a", 1)]), settings()).await;
+    let mut link = fleet.dialer.dial().await.unwrap();
+    link.send(Up::Hello(hello("w", SessionId::from_number(5)))).await.unwrap();
+    let applied = loop {
+        let snapshot = next_snapshot(&mut link).await;
+        if !snapshot.grants.is_empty() {
+            break snapshot.version;
+        }
+    };
+    let running = Running { partition: id("a", 0), epoch: Epoch(1), phase: Phase::Copying };
+    link.send(Up::Inventory(Inventory { applied, running: vec![running], ..Inventory::default() })).await.unwrap();
+    let other = fleet.worker(0).await;
+    link.send(Up::Draining).await.unwrap();
+    let applied = loop {
+        let snapshot = next_snapshot(&mut link).await;
+        if snapshot.grants.is_empty() {
+            break snapshot.version;
+        }
+    };
+    // What was sent has not all arrived.
+    let unclean = vec![UncleanRelease { partition: id("a", 0), epoch: Epoch(1) }];
+    link.send(Up::Inventory(Inventory { applied, running: Vec::new(), unclean })).await.unwrap();
+    drop(link);
+    fleet.until_all_assigned(1).await;
+    assert_eq!(fleet.owned_by(&other), 1);
+    let state = fleet.handle.state();
+    let events = state.events();
+    let revision_of = |what: &str| events.iter().find(|event| event.event.text.contains(what)).unwrap().revision;
+    let assigned = revision_of("a/0 is assigned to w0");
+    assert_eq!(assigned, revision_of("it gave everything back and left"));
+    assert!(revision_of("unclean release: r:a/0 was given back by w") < assigned);
 }
 
 #[tokio::test(start_paused = true)]
