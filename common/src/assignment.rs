@@ -145,7 +145,7 @@ pub enum Up {
 }
 
 /// The version of the protocol between workers and controllers that this software speaks.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The first message of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,8 +6,9 @@
 //! ProgressReport       --parts--> reports that count each by itself
 //! ```
 //!
-//! Always true: a part is no larger than `PART_BYTES`, unless one item is; parts of one message come in order, with other
-//! messages between them perhaps, and a connection's end forgets them.
+//! Always true: a part is about `PART_BYTES` at most, unless one item is larger, or what the first one says besides items (routes,
+//! unclean releases); parts of one message come in order, with other messages between them perhaps, and a connection's end
+//! forgets them.
 
 use prost::Message;
 

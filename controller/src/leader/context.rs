@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use common::assignment::Renewal;
 use common::blocking::Blocking;
 use common::ids::SessionId;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -84,6 +85,8 @@ pub(crate) struct Context {
     /// Under which session the leader itself claims.
     pub session: SessionId,
     pub meters: Arc<Meters>,
+    /// Held by whoever places what a leaving worker had: two plans on one table would both choose the same places.
+    pub leaving: Arc<Mutex<()>>,
     beside: Arc<dyn Blocking>,
 }
 
@@ -100,9 +103,9 @@ const ACTOR: &str = "leader";
 impl Context {
     /// `beside` is where what takes long is done.
     pub fn new(log: Arc<dyn CommandLog>, beside: Arc<dyn Blocking>, config: LeaderConfig) -> Self {
-        let (board, quick_returns, releases, troubles, claim_troubles, meters) = Default::default();
+        let (board, quick_returns, releases, troubles, claim_troubles, meters, leaving) = Default::default();
         let session = SessionId::generate();
-        Self { log, board, config, quick_returns, releases, troubles, claim_troubles, session, meters, beside }
+        Self { log, board, config, quick_returns, releases, troubles, claim_troubles, session, meters, leaving, beside }
     }
 
     /// One loop's rounds over the whole table.

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Running, Snapshot, UncleanRelease, Up};
+use common::assignment::{
+    Down, Grant, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Running, Snapshot, UncleanRelease, Up,
+};
 use common::ids::{Epoch, SessionId, WorkerId};
 use common::net::LeaderLink;
 use common::weight::Weight;
@@ -298,30 +300,41 @@ async fn a_worker_that_says_that_it_leaves_and_runs_nothing_is_not_waited_for() 
     assert!(matches!(fleet.handle.state().slots()[&id("a", 0)].life, Life::Unassigned(_)));
 }
 
+/// The next snapshot with so many grants.
+async fn granted(link: &mut LeaderLink, count: usize) -> std::sync::Arc<Snapshot> {
+    loop {
+        let snapshot = next_snapshot(link).await;
+        if snapshot.grants.len() == count {
+            return snapshot;
+        }
+    }
+}
+
+/// Runs so many partitions, then shuts down: gives them back, each uncleanly.
+async fn run_and_drain(link: &mut LeaderLink, count: usize) {
+    let snapshot = granted(link, count).await;
+    let running = |grant: &Grant| {
+        let (partition, epoch) = (grant.partition.clone(), grant.epoch);
+        Running { partition, epoch, phase: Phase::Copying }
+    };
+    let running: Vec<_> = snapshot.grants.iter().map(running).collect();
+    let unclean = |running: &Running| UncleanRelease { partition: running.partition.clone(), epoch: running.epoch };
+    let unclean = running.iter().map(unclean).collect();
+    let applied = snapshot.version;
+    link.send(Up::Inventory(Inventory { applied, running, ..Inventory::default() })).await.unwrap();
+    link.send(Up::Draining).await.unwrap();
+    let applied = granted(link, 0).await.version;
+    link.send(Up::Inventory(Inventory { applied, running: Vec::new(), unclean })).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_leaving_worker_had_is_assigned_in_the_entry_that_ends_its_session() {
     let fleet = lead(clusters(&[("a", 1)]), settings()).await;
     let mut link = fleet.dialer.dial().await.unwrap();
     link.send(Up::Hello(hello("w", SessionId::from_number(5)))).await.unwrap();
-    let applied = loop {
-        let snapshot = next_snapshot(&mut link).await;
-        if !snapshot.grants.is_empty() {
-            break snapshot.version;
-        }
-    };
-    let running = Running { partition: id("a", 0), epoch: Epoch(1), phase: Phase::Copying };
-    link.send(Up::Inventory(Inventory { applied, running: vec![running], ..Inventory::default() })).await.unwrap();
+    fleet.until_all_assigned(1).await;
     let other = fleet.worker(0).await;
-    link.send(Up::Draining).await.unwrap();
-    let applied = loop {
-        let snapshot = next_snapshot(&mut link).await;
-        if snapshot.grants.is_empty() {
-            break snapshot.version;
-        }
-    };
-    // What was sent has not all arrived.
-    let unclean = vec![UncleanRelease { partition: id("a", 0), epoch: Epoch(1) }];
-    link.send(Up::Inventory(Inventory { applied, running: Vec::new(), unclean })).await.unwrap();
+    run_and_drain(&mut link, 1).await;
     drop(link);
     fleet.until_all_assigned(1).await;
     assert_eq!(fleet.owned_by(&other), 1);
@@ -331,6 +344,29 @@ async fn what_a_leaving_worker_had_is_assigned_in_the_entry_that_ends_its_sessio
     let assigned = revision_of("a/0 is assigned to w0");
     assert_eq!(assigned, revision_of("it gave everything back and left"));
     assert!(revision_of("unclean release: r:a/0 was given back by w") < assigned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_workers_had_that_leave_together_is_spread_evenly() {
+    let log = SlowLog::new();
+    let fleet = lead_over(log.clone(), clusters(&[]), settings()).await;
+    let others = [fleet.worker(0).await, fleet.worker(1).await];
+    let mut links = Vec::new();
+    for number in 0..2 {
+        let link = fleet.dialer.dial().await.unwrap();
+        link.send(Up::Hello(hello(&format!("leaves-{number}"), SessionId::from_number(5 + number)))).await.unwrap();
+        links.push(link);
+    }
+    fleet.until(|state| state.sessions().len() == 4).await;
+    fleet.source.create_topic("a", 12);
+    for link in &mut links {
+        run_and_drain(link, 3).await;
+    }
+    *log.takes.lock().unwrap() = Duration::from_millis(50);
+    drop(links);
+    fleet.until(|state| state.sessions().len() == 2).await;
+    fleet.until_all_assigned(12).await;
+    assert_eq!(others.each_ref().map(|worker| fleet.owned_by(worker)), [6, 6]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -157,11 +157,21 @@ pub(crate) fn count_moves(moves: &[Move], outcome: Option<&Outcome>) {
 
 /// Counts the items of a batch that were applied, by what made them necessary and how many steps each is.
 pub(crate) fn count_applied(items: impl Iterator<Item = (Cause, u64)>, outcome: Option<&Outcome>) {
-    let Some(Outcome { effect: Effect::Batch { refused, .. }, .. }) = outcome else { return };
-    let refused: BTreeSet<usize> = refused.iter().map(|refused| refused.index).collect();
-    for (_, (cause, steps)) in items.enumerate().filter(|(index, _)| !refused.contains(index)) {
+    for (cause, steps) in applied(items, outcome) {
         metrics::counter!(MOVES_TOTAL, "reason" => cause.name()).increment(steps);
     }
+}
+
+/// The items of a batch that were applied.
+fn applied<T>(items: impl Iterator<Item = T>, outcome: Option<&Outcome>) -> impl Iterator<Item = T> {
+    let refused = match outcome {
+        Some(Outcome { effect: Effect::Batch { refused, .. }, .. }) => {
+            Some(refused.iter().map(|refused| refused.index).collect::<BTreeSet<_>>())
+        }
+        _ => None,
+    };
+    let is_applied = move |index: &usize| refused.as_ref().is_some_and(|refused| !refused.contains(index));
+    items.enumerate().filter(move |(index, _)| is_applied(index)).map(|(_, item)| item)
 }
 
 /// What sessions were told to give back.
@@ -185,10 +195,10 @@ pub(crate) fn given_back_by(context: &Context, session: SessionId) -> Vec<Releas
 pub(crate) async fn give_back(context: &Context, released: Vec<Release>) -> Result<bool, End> {
     let mut all_stand = true;
     for entry in entries(released, |_| 1) {
-        let unclean = entry.iter().filter(|release| !release.clean).count() as u64;
-        let outcome = context.propose_or_log(Command::Released(entry)).await?;
+        let outcome = context.propose_or_log(Command::Released(entry.clone())).await?;
         tell_of_refused(outcome.as_ref());
-        metrics::counter!(UNCLEAN_RELEASES_TOTAL).increment(if outcome.is_some() { unclean } else { 0 });
+        let unclean = applied(entry.iter(), outcome.as_ref()).filter(|release| !release.clean).count();
+        metrics::counter!(UNCLEAN_RELEASES_TOTAL).increment(unclean as u64);
         all_stand &= outcome.is_some();
     }
     Ok(all_stand)

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -65,11 +66,15 @@ const BACKLOG: u32 = 4_096;
 /// Listens at an address.
 pub async fn listen(address: &str) -> io::Result<TcpListener> {
     let mut refused = None;
-    for address in lookup_host(address).await? {
+    let listen = |address: SocketAddr| {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // A process that was started anew need not wait for the connections of the one before.
         socket.set_reuseaddr(true)?;
-        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    for address in lookup_host(address).await? {
+        match listen(address) {
             Ok(listener) => return Ok(listener),
             Err(error) => refused = Some(error),
         }

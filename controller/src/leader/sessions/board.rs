@@ -162,12 +162,15 @@ impl Board {
         }
     }
 
+    /// Whether an inventory says something else than the one before.
+    pub fn is_news(&self, session: SessionId, inventory: &Inventory) -> bool {
+        self.live().get(&session).is_some_and(|live| live.reports.is_news(inventory))
+    }
+
     /// Takes over an inventory.
     pub fn set_inventory(&self, session: SessionId, inventory: Inventory) {
-        let is_new = self.live().get_mut(&session).is_some_and(|live| live.reports.set_inventory(inventory));
-        if is_new {
-            self.announce();
-        }
+        let Some(()) = self.live().get_mut(&session).map(|live| live.reports.set_inventory(inventory)) else { return };
+        self.announce();
     }
 
     /// Takes over progress. The first under a grant also says whether it could be claimed.

@@ -43,13 +43,16 @@ struct Headway {
 struct Known(i64);
 
 impl Reports {
-    /// Takes over an inventory. What it does not list has made its last progress. Returns whether it says something new.
-    pub fn set_inventory(&mut self, inventory: Inventory) -> bool {
+    /// Whether an inventory says something else than the one before. Workers list partitions in order.
+    pub fn is_news(&self, inventory: &Inventory) -> bool {
+        let Inventory { applied, running, unclean } = inventory;
+        *applied != self.applied || *unclean != self.unclean || !self.lists(running)
+    }
+
+    /// Takes over an inventory. What it does not list has made its last progress.
+    pub fn set_inventory(&mut self, inventory: Inventory) {
         let Inventory { applied, mut running, unclean } = inventory;
         running.sort_unstable_by(|one, other| one.partition.cmp(&other.partition));
-        if applied == self.applied && unclean == self.unclean && self.lists(&running) {
-            return false;
-        }
         let mut before = std::mem::take(&mut self.rows).into_iter().peekable();
         let row = |Running { partition, epoch, phase }: Running| {
             while before.next_if(|row| row.partition < partition).is_some() {}
@@ -58,7 +61,6 @@ impl Reports {
         };
         self.rows = running.into_iter().map(row).collect();
         (self.applied, self.unclean) = (applied, unclean);
-        true
     }
 
     /// Whether the latest inventory listed just these, in order.

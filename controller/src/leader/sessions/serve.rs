@@ -66,7 +66,7 @@ async fn serve(context: Context, link: WorkerLink) -> Option<End> {
     let (end, leaves) = listen(&context, session, number, &mut up).await;
     context.board.detach(session, number, Instant::now() + config.reconnect_grace);
     info!(%worker, %session, "worker detached");
-    if end.is_none() && leaves { leave(&context, session).await } else { end }
+    if end.is_none() && leaves { leave(&context, session).await.err() } else { end }
 }
 
 fn refused(context: &Context, kind: RefusalKind, text: impl Into<String>) -> Down {
@@ -104,8 +104,10 @@ async fn listen(
             Up::Hello(_) => {}
             Up::Heartbeat(heartbeat) => board.answer(session, heartbeat, context.renewal(heartbeat.number)),
             Up::Inventory(mut inventory) => {
-                share_names(&context.log.read(), &mut inventory.running);
-                board.set_inventory(session, inventory);
+                if board.is_news(session, &inventory) {
+                    share_names(&context.log.read(), &mut inventory.running);
+                    board.set_inventory(session, inventory);
+                }
             }
             Up::Progress(progress) => board.add_progress(session, progress),
             Up::Draining => {

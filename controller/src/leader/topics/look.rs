@@ -273,10 +273,11 @@ impl Looker {
         let known_partitions = known.map_or(0, |known| known.partitions);
         // Kafka never shrinks a topic: an answer that says so is an old one.
         let partitions = if is_same { partitions.max(known_partitions) } else { partitions };
-        let floor = self.first.as_ref().filter(|_| self.may_have_rival).map(|first| first.epoch).unwrap_or_default();
+        // What a rival has stored since is left alone: it is the greater one for every partition, or for none.
+        let first = self.first.as_ref().filter(|_| self.may_have_rival).map(|first| first.epoch);
         let new_partitions = (known_partitions..partitions).map(Partition).map(|partition| {
             let stored = answers.stored.get(&TopicPartition::new(topic.clone(), partition));
-            let stored_epoch = stored.map(StoredOffset::epoch).unwrap_or_default().max(floor);
+            let stored_epoch = first.or_else(|| Some(stored?.epoch())).unwrap_or_default();
             (partition, PartitionFacts { stored_epoch, start: self.start(view, topic, partition) })
         });
         let new_partitions = new_partitions.collect();
