@@ -84,8 +84,11 @@ impl Sink for ViewedSink {
         let refused = |delivery: &&Delivery| {
             delivery.outcome.is_err_and(|kind| !matches!(kind, ErrorKind::Purged | ErrorKind::ProducerFatal))
         };
-        if deliveries[told..].iter().find(refused).is_some() {
+        for delivery in deliveries[told..].iter().filter(refused) {
             self.view.brokers.world.bit("refused-record");
+            if let Some(place) = self.open.get(&delivery.slot) {
+                lock(&self.view.brokers.copies).refused(&self.view.process, place);
+            }
         }
     }
 

@@ -47,6 +47,8 @@ pub struct Copied {
     /// How many records have arrived, in order.
     arrived: usize,
     duplicates: u64,
+    /// The target refused a record, and nothing has arrived since: whoever has it holds it, before anybody else knows.
+    is_refused: bool,
     /// The greatest owner that stored.
     greatest: Option<Rank>,
     /// What each owner knows to have stored last.
@@ -176,9 +178,21 @@ impl Copies {
         }
     }
 
+    /// The target refused a record of a process.
+    pub fn refused(&mut self, process: &Process, place: &TopicPartition) {
+        self.world.note(&process.to_string(), format_args!("a record of {place} is refused"));
+        self.partitions.entry(place.clone()).or_default().is_refused = true;
+    }
+
+    /// Whether the last that happened to a partition at the target was a refusal.
+    pub fn is_refused(&self, place: &TopicPartition) -> bool {
+        self.partitions.get(place).is_some_and(|copied| copied.is_refused)
+    }
+
     /// A record arrived at the target by the hand of a process.
     pub fn arrived(&mut self, process: &Process, place: &TopicPartition, record: &StoredRecord) {
         let copied = self.partitions.entry(place.clone()).or_default();
+        copied.is_refused = false;
         let number = number(record);
         let Some(original) = copied.source.get(number).filter(|original| original.same_content(record)) else {
             let found = format!("{place} has {record:?}, by {process}");

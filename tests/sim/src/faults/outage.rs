@@ -33,7 +33,9 @@ impl Outage {
             let (phase, _) = leading.handle.reported((session, epoch), id);
             let place = id.source();
             let process = copies.owner(&place, session, epoch)?;
-            (phase == Some(Phase::Copying)).then(|| (place.clone(), (process, copies.written(&place))))
+            // A refusal the leader may not have heard of.
+            let is_copied = phase == Some(Phase::Copying) && !copies.is_refused(&place);
+            is_copied.then(|| (place.clone(), (process, copies.written(&place))))
         });
         Self { began, copied: copied.collect() }
     }
