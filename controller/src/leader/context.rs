@@ -85,7 +85,7 @@ pub(crate) struct Context {
     /// Under which session the leader itself claims.
     pub session: SessionId,
     pub meters: Arc<Meters>,
-    /// Held by whoever places what a leaving worker had: two plans on one table would both choose the same places.
+    /// Held by whoever places what a leaving worker had: of hundreds that leave at once, not each is to plan the whole table.
     pub leaving: Arc<Mutex<()>>,
     beside: Arc<dyn Blocking>,
 }

@@ -310,8 +310,8 @@ async fn granted(link: &mut LeaderLink, count: usize) -> std::sync::Arc<Snapshot
     }
 }
 
-/// Runs so many partitions, then shuts down: gives them back, each uncleanly.
-async fn run_and_drain(link: &mut LeaderLink, count: usize) {
+/// Runs so many partitions, then shuts down. Returns the last word: all is given back, uncleanly.
+async fn run_and_drain(link: &mut LeaderLink, count: usize) -> Up {
     let snapshot = granted(link, count).await;
     let running = |grant: &Grant| {
         let (partition, epoch) = (grant.partition.clone(), grant.epoch);
@@ -324,7 +324,7 @@ async fn run_and_drain(link: &mut LeaderLink, count: usize) {
     link.send(Up::Inventory(Inventory { applied, running, ..Inventory::default() })).await.unwrap();
     link.send(Up::Draining).await.unwrap();
     let applied = granted(link, 0).await.version;
-    link.send(Up::Inventory(Inventory { applied, running: Vec::new(), unclean })).await.unwrap();
+    Up::Inventory(Inventory { applied, running: Vec::new(), unclean })
 }
 
 #[tokio::test(start_paused = true)]
@@ -334,7 +334,8 @@ async fn what_a_leaving_worker_had_is_assigned_in_the_entry_that_ends_its_sessio
     link.send(Up::Hello(hello("w", SessionId::from_number(5)))).await.unwrap();
     fleet.until_all_assigned(1).await;
     let other = fleet.worker(0).await;
-    run_and_drain(&mut link, 1).await;
+    let farewell = run_and_drain(&mut link, 1).await;
+    link.send(farewell).await.unwrap();
     drop(link);
     fleet.until_all_assigned(1).await;
     assert_eq!(fleet.owned_by(&other), 1);
@@ -359,11 +360,14 @@ async fn what_workers_had_that_leave_together_is_spread_evenly() {
     }
     fleet.until(|state| state.sessions().len() == 4).await;
     fleet.source.create_topic("a", 12);
+    let mut farewells = Vec::new();
     for link in &mut links {
-        run_and_drain(link, 3).await;
+        farewells.push(run_and_drain(link, 3).await);
     }
     *log.takes.lock().unwrap() = Duration::from_millis(50);
-    drop(links);
+    for (link, farewell) in links.into_iter().zip(farewells) {
+        link.send(farewell).await.unwrap();
+    }
     fleet.until(|state| state.sessions().len() == 2).await;
     fleet.until_all_assigned(12).await;
     assert_eq!(others.each_ref().map(|worker| fleet.owned_by(worker)), [6, 6]);
