@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::ids::{RouteName, TopicName, WorkerId};
+use common::shown::Shown;
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -136,14 +137,22 @@ struct Sums {
 }
 
 /// A topic, and the kind of the reason that it waits for.
-type Waiting = (RouteName, TopicName, &'static str);
+pub type Waiting = (RouteName, TopicName, &'static str);
 
-/// What was published with a name of its own: a name once given can't be taken back, so it goes to 0.
+/// What was published under names of its own.
 #[derive(Default)]
 struct Known {
-    lags: BTreeSet<(RouteName, TopicName)>,
-    waiting: BTreeSet<Waiting>,
-    rates: BTreeSet<WorkerId>,
+    lags: Shown<(RouteName, TopicName)>,
+    waiting: Shown<Waiting>,
+    rates: Shown<WorkerId>,
+}
+
+/// Publishes why topics wait.
+pub fn show_waiting(now: impl IntoIterator<Item = Waiting>, shown: &mut Shown<Waiting>) {
+    shown.show(now.into_iter().map(|waiting| (waiting, 1.0)), |(route, topic, reason), value| {
+        gauge!(TOPIC_WAITING, "route" => route.to_string(), "topic" => topic.to_string(), "reason" => *reason)
+            .set(value);
+    });
 }
 
 impl Sessions {
@@ -194,28 +203,12 @@ impl Sums {
         for state in Condition::ALL.map(Condition::name) {
             gauge!(PARTITIONS, "state" => state).set(self.partitions.get(state).copied().unwrap_or_default());
         }
-        known.rates.extend(self.rates.keys().cloned());
-        known.rates.retain(|worker| {
-            let rate = self.rates.get(worker);
-            gauge!(WORKER_BYTES_PER_SECOND, "worker" => worker.to_string())
-                .set(rate.copied().unwrap_or_default() as f64);
-            rate.is_some()
+        known.rates.show(self.rates.into_iter().map(|(worker, rate)| (worker, rate as f64)), |worker, rate| {
+            gauge!(WORKER_BYTES_PER_SECOND, "worker" => worker.to_string()).set(rate);
         });
-        known.waiting.extend(self.waiting.iter().cloned());
-        known.waiting.retain(|waiting| {
-            let (route, name, reason) = waiting;
-            let waits = self.waiting.contains(waiting);
-            gauge!(TOPIC_WAITING, "route" => route.to_string(), "topic" => name.to_string(), "reason" => *reason)
-                .set(flag(waits));
-            waits
-        });
-        known.lags.extend(self.lags.keys().cloned());
-        known.lags.retain(|topic| {
-            let lag = self.lags.get(topic);
-            let (route, name) = topic;
-            gauge!(TOPIC_LAG_RECORDS, "route" => route.to_string(), "topic" => name.to_string())
-                .set(lag.copied().unwrap_or_default() as f64);
-            lag.is_some()
+        show_waiting(self.waiting, &mut known.waiting);
+        known.lags.show(self.lags.into_iter().map(|(topic, lag)| (topic, lag as f64)), |(route, topic), lag| {
+            gauge!(TOPIC_LAG_RECORDS, "route" => route.to_string(), "topic" => topic.to_string()).set(lag);
         });
     }
 }

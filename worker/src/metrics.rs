@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::assignment::Phase;
 use common::ids::{Epoch, RoutePartition};
+use common::shown::Shown;
 
 use crate::engine::{Engine, Status};
 
@@ -38,7 +39,7 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 /// Publishes the state and the progress of every running partition, with a leader or without one. Never returns.
 pub(crate) async fn publish(engine: &impl Engine) -> Infallible {
     let mut counted: BTreeMap<RoutePartition, Counted> = BTreeMap::new();
-    let mut held = BTreeSet::new();
+    let mut held = Shown::default();
     loop {
         tokio::time::sleep(PUBLISH_EVERY).await;
         let statuses = engine.statuses();
@@ -50,7 +51,7 @@ pub(crate) async fn publish(engine: &impl Engine) -> Infallible {
             }
             runs
         });
-        held = show_held(&statuses, &held);
+        show_held(&statuses, &mut held);
         for status in &statuses {
             show(status);
             count(status, counted.entry(status.running.partition.clone()).or_default());
@@ -99,23 +100,16 @@ fn show_state(partition: &RoutePartition, state: Option<&str>) {
     }
 }
 
-/// Shows why partitions stand still, and takes back what was shown before and is so no more. Returns what is shown now.
-fn show_held(
-    statuses: &[Status],
-    before: &BTreeSet<(RoutePartition, &'static str)>,
-) -> BTreeSet<(RoutePartition, &'static str)> {
+/// Shows why partitions stand still.
+fn show_held(statuses: &[Status], shown: &mut Shown<(RoutePartition, &'static str)>) {
     let why = |status: &Status| match &status.running.phase {
-        Phase::Held(reason) => Some((status.running.partition.clone(), reason.kind())),
+        Phase::Held(reason) => Some(((status.running.partition.clone(), reason.kind()), 1.0)),
         Phase::Claiming | Phase::Copying | Phase::Draining => None,
     };
-    let held: BTreeSet<_> = statuses.iter().filter_map(why).collect();
-    let set = |(partition, reason): &(RoutePartition, &'static str), value: f64| {
+    shown.show(statuses.iter().filter_map(why), |(partition, reason), value| {
         let [route, topic, partition] = labels(partition);
         metrics::gauge!(HELD, &[route, topic, partition, ("reason", (*reason).to_owned())]).set(value);
-    };
-    before.difference(&held).for_each(|gone| set(gone, 0.0));
-    held.iter().for_each(|now| set(now, 1.0));
-    held
+    });
 }
 
 fn show(status: &Status) {

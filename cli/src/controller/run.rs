@@ -46,11 +46,6 @@ async fn serve(file: ControllerFile, stop: CancellationToken) -> Result<(), Fail
         ..defaults
     };
     let config = ControllerConfig { raft: raft_settings(&file), listen: file.listen.to_string(), leader };
-    let readiness = http::not_ready();
-    let served = CancellationToken::new();
-    let _until_the_end = served.clone().drop_guard();
-    if let Some(address) = file.http_listen {
-        http::serve("http-listen", &address.to_string(), &readiness, metrics::describe, served).await?;
-    }
+    let (readiness, _until_the_end) = http::open(file.http_listen, metrics::describe).await?;
     node::run(config, Arc::new(LibrdkafkaClients), &readiness, stop).await.map_err(Failure::failed)
 }

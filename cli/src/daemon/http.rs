@@ -3,13 +3,15 @@
 //! `/healthz` answers while the process lives. `/readyz` answers 200 once the process does what it is for, before that
 //! 503 with what is missing.
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::failure::Failure;
 
@@ -47,6 +49,16 @@ pub async fn serve(
     });
     tracing::info!(%address, "serving metrics and health");
     Ok(())
+}
+
+/// The same for a process of a fleet, where its configuration has an address: what it is ready for, and a guard that ends the
+/// serving when it is dropped.
+pub async fn open(address: Option<SocketAddr>, describe: fn()) -> Result<(Readiness, DropGuard), Failure> {
+    let (readiness, served) = (not_ready(), CancellationToken::new());
+    if let Some(address) = address {
+        serve("http-listen", &address.to_string(), &readiness, describe, served.clone()).await?;
+    }
+    Ok((readiness, served.drop_guard()))
 }
 
 fn routes(metrics: PrometheusHandle, missing: watch::Receiver<Option<String>>) -> Router {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::shown::Shown;
 use common::telemetry;
+use controller::metrics::Waiting;
 use kafka::librdkafka::LibrdkafkaClients;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::args::MirrorArgs;
 use super::config::MirrorConfig;
-use super::metric_names::{self, WaitingGauges};
+use super::metric_names;
 use super::preflight;
 use super::process::Process;
 use super::progress::Teller;
@@ -73,7 +75,7 @@ async fn mirror(config: &MirrorConfig, args: &MirrorArgs) -> Result<(), Failure>
         process,
         tally: Tally::default(),
         teller: Teller::new(args.until_end, Instant::now()),
-        waiting: WaitingGauges::default(),
+        waiting: Shown::default(),
         readiness,
         started: Instant::now(),
     };
@@ -100,7 +102,7 @@ struct Mirror<'a> {
     process: Process,
     tally: Tally,
     teller: Teller,
-    waiting: WaitingGauges,
+    waiting: Shown<Waiting>,
     readiness: Option<Readiness>,
     started: Instant,
 }
@@ -132,7 +134,7 @@ impl Mirror<'_> {
         let view = self.process.view();
         self.tally.take(&view);
         if let Some(readiness) = &self.readiness {
-            self.waiting.publish(&self.config.route, &view);
+            metric_names::show_waiting(&self.config.route, &view, &mut self.waiting);
             readiness.send_replace(view.missing_for_readiness());
         }
         view

@@ -41,12 +41,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
 }
 
 async fn serve(file: WorkerFile, stop: CancellationToken) -> Result<(), Failure> {
-    let readiness = http::not_ready();
-    let served = CancellationToken::new();
-    let _until_the_end = served.clone().drop_guard();
-    if let Some(address) = file.http_listen {
-        http::serve("http-listen", &address.to_string(), &readiness, worker_metrics::describe, served).await?;
-    }
+    let (readiness, _until_the_end) = http::open(file.http_listen, worker_metrics::describe).await?;
     let config = WorkerConfig {
         id: file.id,
         address: format!("{}, process {}", host(), std::process::id()),

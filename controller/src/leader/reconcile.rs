@@ -45,7 +45,10 @@ pub(crate) async fn run(context: Context) -> Option<End> {
 async fn reconcile(context: &Context, work: &mut TableWork) -> Result<bool, End> {
     let of = context.clone();
     let Seen { released, superseded } = work.run(move || look(&of)).await;
-    let mut all_stand = give_back(context, released).await?;
+    let mut all_stand = true;
+    for entry in entries(released, |_| 1) {
+        all_stand &= give_back(context, entry).await?;
+    }
     for command in superseded {
         match context.propose(command).await {
             // Of one that is stale by now nothing is left to be done.
@@ -191,17 +194,16 @@ pub(crate) fn given_back_by(context: &Context, session: SessionId) -> Vec<Releas
     released(&releasing, context)
 }
 
-/// Has the table say what was given back. Returns whether each proposal has an outcome.
-pub(crate) async fn give_back(context: &Context, released: Vec<Release>) -> Result<bool, End> {
-    let mut all_stand = true;
-    for entry in entries(released, |_| 1) {
-        let outcome = context.propose_or_log(Command::Released(entry.clone())).await?;
-        tell_of_refused(outcome.as_ref());
-        let unclean = applied(entry.iter(), outcome.as_ref()).filter(|release| !release.clean).count();
-        metrics::counter!(UNCLEAN_RELEASES_TOTAL).increment(unclean as u64);
-        all_stand &= outcome.is_some();
+/// Has the table say what was given back, as much as one entry takes. Returns whether the proposal has an outcome.
+pub(crate) async fn give_back(context: &Context, entry: Vec<Release>) -> Result<bool, End> {
+    if entry.is_empty() {
+        return Ok(true);
     }
-    Ok(all_stand)
+    let outcome = context.propose_or_log(Command::Released(entry.clone())).await?;
+    tell_of_refused(outcome.as_ref());
+    let unclean = applied(entry.iter(), outcome.as_ref()).filter(|release| !release.clean).count();
+    metrics::counter!(UNCLEAN_RELEASES_TOTAL).increment(unclean as u64);
+    Ok(outcome.is_some())
 }
 
 /// *Released* is derived: the session applied the release or a later change, and no longer lists the partition.

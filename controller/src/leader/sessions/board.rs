@@ -169,7 +169,10 @@ impl Board {
 
     /// Takes over an inventory.
     pub fn set_inventory(&self, session: SessionId, inventory: Inventory) {
-        let Some(()) = self.live().get_mut(&session).map(|live| live.reports.set_inventory(inventory)) else { return };
+        let mut all = self.live();
+        let Some(live) = all.get_mut(&session) else { return };
+        live.reports.set_inventory(inventory);
+        drop(all);
         self.announce();
     }
 
