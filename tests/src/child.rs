@@ -118,7 +118,8 @@ impl Child {
         self.pid as u32
     }
 
-    /// Sends `signal`; nothing happens when it has ended already.
+    /// Sends `signal`; nothing happens when it has ended already. After [`Signal::Stop`] every one of its threads stands
+    /// still: `kill` itself comes back while threads on other cores still run, long enough for a broker to answer.
     pub fn signal(&mut self, signal: Signal) {
         let number = match signal {
             Signal::Terminate => libc::SIGTERM,
@@ -127,10 +128,28 @@ impl Child {
             Signal::Stop => libc::SIGSTOP,
             Signal::Continue => libc::SIGCONT,
         };
-        if self.try_wait().is_none() {
-            // SAFETY: the child was not reaped, so the pid is still its own.
-            unsafe { libc::kill(self.pid, number) };
+        if self.try_wait().is_some() {
+            return;
         }
+        // SAFETY: the child was not reaped, so the pid is still its own.
+        unsafe { libc::kill(self.pid, number) };
+        if signal == Signal::Stop {
+            wait::until_true("the child stands still", Duration::from_secs(60), || {
+                self.is_stopped() || self.try_wait().is_some()
+            });
+        }
+    }
+
+    /// Whether it is stopped; the kernel says so once all threads are.
+    fn is_stopped(&self) -> bool {
+        // SAFETY: siginfo_t is plain numbers, for which all zeroes is a value.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // Without WEXITED the end of the child is left to `try_wait`; with WNOWAIT a second look gives the same answer.
+        let flags = libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: the pointer is to a live local of the right type, and the child was not reaped.
+        unsafe { libc::waitid(libc::P_PID, self.pid as libc::id_t, &mut info, flags) };
+        // SAFETY: waitid fills the fields of SIGCHLD, or leaves the zeroes.
+        unsafe { info.si_pid() == self.pid }
     }
 
     /// How it ended, if it has; also takes a sample of its memory.

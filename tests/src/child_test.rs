@@ -29,11 +29,10 @@ fn a_stopped_child_stands_still_and_can_be_killed() {
     let mut child = shell("while :; do :; done");
     wait::until_true("it has used its first CPU time", DEADLINE, || child.cpu() > Duration::ZERO);
     child.signal(Signal::Stop);
-    let stat = format!("/proc/{}/stat", child.pid());
-    wait::until_true("it is stopped", DEADLINE, || {
-        std::fs::read_to_string(&stat).is_ok_and(|text| text.contains(") T "))
-    });
+    child.signal(Signal::Stop);
     let before = child.cpu();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.pid())).expect("its state");
+    assert!(stat.contains(") T "), "{stat}");
     assert_eq!(child.wait(Duration::from_millis(100)), None);
     assert_eq!(child.cpu(), before);
     assert!(child.kill().cpu >= before);
