@@ -1,8 +1,10 @@
-//! Work on a fleet that is planned: topics come, grow and go, workers leave, partitions move, routes end. Whoever it does
-//! not concern does not notice, and nothing that was planned costs a duplicate.
+//! Work on a fleet that is planned: topics come, grow and go, workers leave, partitions move, load is evened out, routes
+//! end. Whoever it does not concern does not notice, and nothing that was planned costs a duplicate.
 
 #[path = "fleet_topics/changes.rs"]
 mod changes;
+#[path = "fleet_topics/load.rs"]
+mod load;
 #[path = "fleet_topics/moves.rs"]
 mod moves;
 #[path = "fleet_topics/routes.rs"]
@@ -33,9 +35,13 @@ struct Scene {
 impl Scene {
     /// The topic is called `ROUTE-steady`; the route includes `ROUTE-.*`.
     fn new(route: &'static str, workers: usize, partitions: i32) -> Self {
+        Self::on(Fleet::start(3, workers), route, partitions)
+    }
+
+    /// The same on a fleet that runs already.
+    fn on(fleet: Fleet, route: &'static str, partitions: i32) -> Self {
         let (source, target) = shared();
         let flow = Flow::start(source, target, &[&format!("{route}-steady")], partitions, STEADY);
-        let fleet = Fleet::start(3, workers);
         fleet.add_route(route, source, target, &["--include", &format!("{route}-.*")]);
         let scene = Self { fleet, flow, route };
         scene.fleet.wait_until_copying(partitions as usize);

@@ -111,37 +111,47 @@ struct Sorting<'a> {
 impl<'a> Sorting<'a> {
     /// Keeps a partition where it is, releases it, or sets it aside to be placed.
     fn sort(&mut self, topic: TopicNumber, candidate: &'a Candidate, input: &PlanInput) {
-        match (&candidate.wish, candidate.place) {
-            (Wish::Run, Place::On(session)) if self.wave > 0 && self.belongs_elsewhere(candidate, session) => {
-                self.wave -= 1;
-                self.plan.release(candidate, session, Cause::Pinned);
-                self.set_aside(topic, candidate);
+        match (candidate.place, &candidate.wish) {
+            (Place::On(session), _) => {
+                if let Some(cause) = self.why_released(topic, candidate, session, input) {
+                    self.plan.release(candidate, session, cause);
+                    self.set_aside(topic, candidate);
+                }
             }
-            (Wish::Run | Wish::Stay(_), Place::On(session)) if self.loads.keep(session, topic, candidate) => {}
-            (Wish::Run | Wish::Stay(_), Place::On(session))
-                if input.sessions.get(&session) == Some(&Attendance::Missing) => {}
-            (wish, Place::On(session)) => {
-                let cause = match wish {
-                    Wish::Stop(cause, _) => *cause,
-                    Wish::Run | Wish::Stay(_) => Cause::Drain,
-                };
-                self.plan.release(candidate, session, cause);
-                self.set_aside(topic, candidate);
-            }
-            (Wish::Run, Place::Vacant(_)) => self.to_place.push((topic, candidate)),
-            (Wish::Stay(reason) | Wish::Stop(_, reason), Place::Vacant(_)) => {
+            (Place::Vacant(_), Wish::Run) => self.to_place.push((topic, candidate)),
+            (Place::Vacant(_), Wish::Stay(reason) | Wish::Stop(_, reason)) => {
                 self.plan.wait(candidate, (**reason).clone());
             }
-            (_, Place::Leaving(session)) => {
+            (Place::Leaving(session), _) => {
                 let text = format!("session {session} has not given it back yet");
                 self.plan.wait(candidate, Reason::Waiting { text });
                 self.set_aside(topic, candidate);
             }
-            (_, Place::Fencing) => {
+            (Place::Fencing, _) => {
                 self.plan.wait(candidate, Reason::Waiting { text: "its lost owner is not fenced yet".into() });
                 self.set_aside(topic, candidate);
             }
         }
+    }
+
+    /// Why a session is to give a partition back that it runs; `None` counts it as its own.
+    fn why_released(
+        &mut self,
+        topic: TopicNumber,
+        candidate: &'a Candidate,
+        session: SessionId,
+        input: &PlanInput,
+    ) -> Option<Cause> {
+        if let Wish::Stop(cause, _) = candidate.wish {
+            return Some(cause);
+        }
+        if candidate.wish == Wish::Run && self.wave > 0 && self.belongs_elsewhere(candidate, session) {
+            self.wave -= 1;
+            return Some(Cause::Pinned);
+        }
+        let stays = self.loads.keep(session, topic, candidate);
+        let is_missing = input.sessions.get(&session) == Some(&Attendance::Missing);
+        (!stays && !is_missing).then_some(Cause::Drain)
     }
 
     /// A partition that is coming free counts where it will go, so that nothing is moved to make room it will fill.

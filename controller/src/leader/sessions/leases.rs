@@ -1,9 +1,7 @@
 //! Finds lost sessions, and gives their partitions to others in the entry that ends them.
 //!
 //! ```text
-//!  leadership begins: each session of the table has a full lease
-//!     |  two heartbeats later, and no other one came for a while: most have come? those that have not are lost; otherwise
-//!     |  all keep their lease
+//!  leadership begins: each session of the table has a full lease; those that do not come lose it sooner (`found`)
 //!     v
 //!  heard: a lease more    stream broke: the grace at most    deadline passed -> brake -> ended, with moves
 //! ```
@@ -16,12 +14,13 @@ use common::ids::{RoutePartition, SessionId};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::super::context::{Context, LeaderConfig};
+use super::super::context::Context;
 use super::super::entries::entries;
 use super::super::reconcile::{count_moves, timed_plan};
 use super::super::table_work::TableWork;
 use super::super::tasks::End;
 use super::brake::{Brake, Sight, Verdict};
+use super::found::Found;
 use crate::planner::PlanInput;
 use crate::state::{Command, Move, Slot, State};
 
@@ -30,60 +29,12 @@ const TICK: Duration = Duration::from_millis(100);
 /// A tick that is later than this is no scheduler's noise: what workers sent meanwhile may still wait to be read.
 const LATE: Duration = TICK.saturating_mul(2);
 
-/// How long the sessions that a leader found in the table have at least to come to it: a worker without a leader dials
-/// once a second (`DIAL_AGAIN_MAX` of its session).
-const COME_WITHIN_MIN: Duration = Duration::from_secs(2);
-/// How long no other one must have come: each that comes says that more may be on their way …
-const COME_NO_MORE: Duration = Duration::from_millis(500);
-/// … and so much longer for each session: where thousands come at once, some are not answered in time, wait for a second, and
-/// dial again after another one, when all others are there.
-const COME_NO_MORE_EACH: Duration = Duration::from_millis(2);
-/// So many of so many sessions must have come before the others are blamed: with fewer it is more likely that this leader
-/// can't be reached.
-const MOST: (usize, usize) = (2, 3);
-
-/// The sessions that a leader found in the table, until it decided about those that do not come.
-struct Found {
-    sessions: BTreeSet<SessionId>,
-    /// How many have not come.
-    awaited: usize,
-    due: Instant,
-}
-
-impl Found {
-    /// Takes note of those that have come.
-    fn look(&mut self, context: &Context, now: Instant) {
-        let awaited = context.board.awaited().len();
-        if awaited < self.awaited {
-            let each = COME_NO_MORE_EACH * u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
-            self.due = self.due.max(now + COME_NO_MORE + each);
-        }
-        self.awaited = awaited;
-    }
-
-    /// Those that are lost since they have not come and most others have.
-    fn lost(mut self, context: &Context) -> BTreeSet<SessionId> {
-        let state = context.log.read();
-        self.sessions.retain(|session| state.sessions().contains_key(session));
-        let absent = &self.sessions & &context.board.awaited();
-        let come = self.sessions.len() - absent.len();
-        if come * MOST.1 >= self.sessions.len() * MOST.0 { absent } else { BTreeSet::new() }
-    }
-}
-
-/// How long found sessions are waited for, if most come: a worker whose leader went silent takes two heartbeats to notice.
-fn come_within(config: &LeaderConfig) -> Duration {
-    COME_WITHIN_MIN.max(config.missing_after())
-}
-
 /// Watches the deadlines.
 pub(crate) async fn watch(context: Context) -> Option<End> {
     let mut ticked = Instant::now();
-    let sessions: BTreeSet<_> = context.log.read().sessions().keys().copied().collect();
     let mut brake = Brake::new(context.config);
     let mut work = context.table_work();
-    let due = ticked + come_within(&context.config);
-    let mut found = Some(Found { awaited: sessions.len(), sessions, due });
+    let mut found = Some(Found::at(&context, ticked));
     loop {
         sleep(TICK).await;
         let now = Instant::now();
@@ -93,14 +44,14 @@ pub(crate) async fn watch(context: Context) -> Option<End> {
             warn!(late_ms = late.as_millis(), "deadlines were looked at late; all leases are extended by as much");
             context.board.extend(late);
             brake.extend(late);
-            found.iter_mut().for_each(|found| found.due += late);
+            found.iter_mut().for_each(|found| found.extend(late));
         }
         let ended = context.board.align(context.log.read().sessions().keys(), now + context.config.lease);
         for session in ended {
             context.board.remove(session, "its session is not in the table");
         }
         found.iter_mut().for_each(|found| found.look(&context, now));
-        if let Some(due) = found.take_if(|found| now >= found.due) {
+        if let Some(due) = found.take_if(|found| found.is_due(now)) {
             context.board.hasten(&due.lost(&context), now);
         }
         let sight = look(&context, now);

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use common::assignment::Up;
 use common::ids::{Epoch, RoutePartition};
 
+use super::super::super::context::LeaderConfig;
 use super::super::super::fleet_test::{Fleet, SlowLog, Worker, clusters, hello, lead_over, settings};
+use super::super::found::COME_WITHIN_MIN;
 use super::*;
 use crate::state::EventKind;
 
