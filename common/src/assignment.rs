@@ -145,7 +145,7 @@ pub enum Up {
 }
 
 /// The version of the protocol between workers and controllers that this software speaks.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// The first message of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -162,6 +162,8 @@ pub struct Hello {
     pub software: String,
     /// How much work it takes, in proportion to others.
     pub weight: Weight,
+    /// The fleet that it copies for; `None` if none has told it anything yet.
+    pub fleet: Option<FleetId>,
 }
 
 /// All a session runs, and which revision it has applied. *Released* is derived from it: a partition is released once
@@ -245,4 +247,6 @@ pub enum RefusalKind {
     SessionEnded,
     /// They can't work together: give up.
     Fatal,
+    /// The worker copies for another fleet: go on with that, and try again.
+    OtherFleet,
 }

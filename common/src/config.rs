@@ -85,6 +85,8 @@ pub struct RouteConfig {
     pub fleet: FleetId,
     /// The revision that added it: a route removed and added again is another one.
     pub incarnation: Revision,
+    /// The first incarnation whose stored offsets are its own: this one, or an earlier one of a route that was restored.
+    pub offsets_since: Revision,
     /// The cluster that is read.
     pub source: ClusterConfig,
     /// The cluster that is written.

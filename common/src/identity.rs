@@ -22,6 +22,8 @@ use crate::reason::{Reason, Side};
 
 /// The first word of the text form: which version of it this is.
 const FORMAT: &str = "rpl1";
+/// The greatest epoch or incarnation that is believed: nobody counts that far, and beyond it there is room to count on.
+const COUNTED_MAX: u64 = 1 << 62;
 
 /// The owner of a partition: the greater pair wins.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -106,10 +108,11 @@ impl StoredOffset {
 }
 
 impl Identity {
-    /// Why an offset stored by `other` can't be used as this owner's own start, if it can't.
+    /// Why an offset stored by `other` can't be used as this owner's own start, if it can't. Offsets of incarnations before
+    /// `offsets_since` are not the route's own.
     ///
     /// `other`'s epoch and session play no part: a claim follows whoever stored last.
-    pub fn mismatch(&self, other: &StoredBy) -> Option<Reason> {
+    pub fn mismatch(&self, other: &StoredBy, offsets_since: Revision) -> Option<Reason> {
         let other = match other {
             StoredBy::Us(identity) => identity,
             StoredBy::OtherTool => return None,
@@ -129,7 +132,7 @@ impl Identity {
         if other.fleet != self.fleet {
             return Some(Reason::ForeignOffset { text: format!("fleet {}", other.fleet) });
         }
-        if other.route_incarnation != self.route_incarnation {
+        if !(offsets_since..=self.route_incarnation).contains(&other.route_incarnation) {
             return Some(Reason::ForeignOffset { text: format!("route incarnation {}", other.route_incarnation) });
         }
         None
@@ -174,10 +177,10 @@ impl FromStr for Tagged {
         }
         let mut field = |key: &str| words.next().and_then(|word| word.strip_prefix(key)).ok_or(NotOurs);
         let fleet = FleetId::new(field("f=")?).map_err(|_| NotOurs)?;
-        let route_incarnation = Revision(number(field("i=")?)?);
+        let route_incarnation = Revision(counted(field("i=")?)?);
         let source_topic_id = topic_id(field("s=")?)?;
         let target_topic_id = topic_id(field("t=")?)?;
-        let epoch = Epoch(number(field("e=")?)?);
+        let epoch = Epoch(counted(field("e=")?)?);
         let leader_epoch = match field("l=")? {
             "-" => None,
             epoch => Some(LeaderEpoch(number(epoch)?)),
@@ -196,6 +199,11 @@ impl FromStr for Tagged {
 
 fn number<T: FromStr>(text: &str) -> Result<T, NotOurs> {
     text.parse().map_err(|_| NotOurs)
+}
+
+/// A number that is counted up from what is found: whoever may commit to the group can write any.
+fn counted(text: &str) -> Result<u64, NotOurs> {
+    number(text).and_then(|number| if number <= COUNTED_MAX { Ok(number) } else { Err(NotOurs) })
 }
 
 fn topic_id(text: &str) -> Result<TopicId, NotOurs> {
@@ -241,6 +249,10 @@ mod tests {
             let parsed = StoredOffset::parse(NextOffset(5), None, damaged);
             assert_eq!(parsed.epoch(), Epoch(0), "{damaged:?} was taken for ours");
         }
+        for (field, value) in [(" e=9", " e=18446744073709551615"), (" i=4", " i=9223372036854775807")] {
+            let beyond = text.replace(field, value);
+            assert_eq!(StoredOffset::parse(NextOffset(5), None, &beyond).stored_by, StoredBy::Unreadable(beyond));
+        }
         let longer = format!("{text} x=1");
         assert_eq!(StoredOffset::parse(NextOffset(5), None, &longer).stored_by, StoredBy::Unreadable(longer));
     }
@@ -249,19 +261,24 @@ mod tests {
     fn another_tools_offset_is_used_and_counts_as_epoch_zero() {
         let theirs = StoredOffset::parse(NextOffset(5), None, "");
         assert_eq!(theirs.epoch(), Epoch(0));
-        assert_eq!(identity().mismatch(&theirs.stored_by), None);
+        assert_eq!(identity().mismatch(&theirs.stored_by, Revision(4)), None);
     }
 
     #[test]
     fn a_recreated_topic_another_fleet_and_another_incarnation_are_told_apart() {
         let mine = identity();
+        let mismatch = |other: &Identity| mine.mismatch(&StoredBy::Us(other.clone()), Revision(2));
         let mut other = identity();
         other.owner.epoch = Epoch(1);
-        assert_eq!(mine.mismatch(&StoredBy::Us(other.clone())), None, "owners differ at each claim");
-        other.route_incarnation = Revision(5);
-        assert!(matches!(mine.mismatch(&StoredBy::Us(other.clone())), Some(Reason::ForeignOffset { .. })));
+        assert_eq!(mismatch(&other), None, "owners differ at each claim");
+        for (incarnation, is_its_own) in [(1, false), (2, true), (3, true), (5, false)] {
+            other.route_incarnation = Revision(incarnation);
+            let reason = mismatch(&other);
+            assert_eq!(reason.is_none(), is_its_own, "{incarnation}");
+            assert!(is_its_own || matches!(reason, Some(Reason::ForeignOffset { .. })));
+        }
         other.source_topic_id = TopicId(uuid::Uuid::from_u128(8));
-        let reason = mine.mismatch(&StoredBy::Us(other));
+        let reason = mismatch(&other);
         assert!(matches!(reason, Some(Reason::TopicRecreated { side: Side::Source, .. })), "{reason:?}");
     }
 

@@ -73,7 +73,10 @@ pub fn describe() {
     describe_gauge!(SESSIONS, "Registered sessions of workers by state, on the leader; 0 elsewhere");
     describe_gauge!(MOVES_HELD, "1 while missing workers keep their partitions since many were lost at once, else 0");
     describe_gauge!(PARTITIONS, "Partitions by state, on the leader; 0 elsewhere");
-    describe_gauge!(TOPIC_LAG_RECORDS, "Source records not yet at the target where that is known, on the leader");
+    describe_gauge!(
+        TOPIC_LAG_RECORDS,
+        "Source records not yet at the target, of partitions that a worker copies, on the leader"
+    );
     describe_gauge!(TOPIC_WAITING, "1 while the topic, or the partitions its target lacks, wait for the reason");
     describe_gauge!(WORKER_BYTES_PER_SECOND, "Bytes a second that a worker's partitions bring, on the leader");
     describe_counter!(MOVES_TOTAL, "Applied steps of plans by reason");

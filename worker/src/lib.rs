@@ -80,6 +80,7 @@ pub async fn run<C: Clients>(
             address: config.address.clone(),
             software: env!("CARGO_PKG_VERSION").to_owned(),
             weight: config.weight,
+            fleet: None,
         };
         let supervisor = Supervisor::new(engine.clone(), session);
         let session = Session {
@@ -90,7 +91,6 @@ pub async fn run<C: Clients>(
             tether: &tether,
             readiness,
             shutdown: shutdown.clone(),
-            fleet: None,
         };
         let end = tokio::select! {
             end = session.keep(&mut dial) => end?,

@@ -105,6 +105,7 @@ pub struct ControllerRow {
     version: Option<String>,
     votes: bool,
     warning: Option<String>,
+    trouble: Option<String>,
 }
 
 impl From<Controller> for ControllerRow {
@@ -118,6 +119,7 @@ impl From<Controller> for ControllerRow {
             version: units::given(controller.version),
             votes: controller.votes,
             warning: units::given(controller.warning),
+            trouble: units::given(controller.trouble),
         }
     }
 }

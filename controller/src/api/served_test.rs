@@ -174,7 +174,7 @@ impl Served {
         let session = SessionId::generate();
         let worker = WorkerId::new(id).unwrap();
         let (address, software, weight) = ("here:1".into(), "1.2".into(), Weight::try_from(3).unwrap());
-        let hello = Hello { protocol: PROTOCOL, worker, session, address, software, weight };
+        let hello = Hello { protocol: PROTOCOL, worker, session, address, software, weight, fleet: None };
         let worker = Worker { session, up, down };
         worker.say(Up::Hello(hello)).await;
         worker.say(Up::Inventory(Inventory::default())).await;

@@ -15,6 +15,7 @@ use super::command_log::{CommandLog, ProposeError};
 use super::releases::Releases;
 use super::sessions::board::Board;
 use super::sessions::quick_returns::QuickReturns;
+use super::sessions::strangers::Strangers;
 use super::table_work::TableWork;
 use super::tasks::End;
 use super::traffic::{self, Meters};
@@ -77,6 +78,7 @@ pub(crate) struct Context {
     pub board: Arc<Board>,
     pub config: LeaderConfig,
     pub quick_returns: Arc<QuickReturns>,
+    pub strangers: Arc<Strangers>,
     pub releases: Arc<Releases>,
     /// What fails at a route's clusters in looking at its topics, or in deleting what it left behind.
     pub troubles: Arc<Troubles>,
@@ -103,9 +105,20 @@ const ACTOR: &str = "leader";
 impl Context {
     /// `beside` is where what takes long is done.
     pub fn new(log: Arc<dyn CommandLog>, beside: Arc<dyn Blocking>, config: LeaderConfig) -> Self {
-        let (board, quick_returns, releases, troubles, claim_troubles, meters, leaving) = Default::default();
-        let session = SessionId::generate();
-        Self { log, board, config, quick_returns, releases, troubles, claim_troubles, session, meters, leaving, beside }
+        Self {
+            log,
+            board: Arc::default(),
+            config,
+            quick_returns: Arc::default(),
+            strangers: Arc::default(),
+            releases: Arc::default(),
+            troubles: Arc::default(),
+            claim_troubles: Arc::default(),
+            session: SessionId::generate(),
+            meters: Arc::default(),
+            leaving: Arc::default(),
+            beside,
+        }
     }
 
     /// One loop's rounds over the whole table.

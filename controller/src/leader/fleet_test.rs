@@ -51,7 +51,7 @@ pub struct Worker {
 /// How a worker presents itself.
 pub fn hello(worker: &str, session: SessionId) -> Hello {
     let (worker, weight) = (WorkerId::new(worker).unwrap(), Weight::default());
-    Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into(), weight }
+    Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into(), weight, fleet: None }
 }
 
 pub fn route() -> RouteName {

@@ -5,7 +5,7 @@ use std::sync::RwLockReadGuard;
 use std::time::Duration;
 
 use common::assignment::{Phase, Progress, RELEASE_TIMEOUT};
-use common::ids::{Epoch, Revision, RouteName, RoutePartition, SessionId, WorkerId};
+use common::ids::{Epoch, FleetId, Revision, RouteName, RoutePartition, SessionId, WorkerId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -95,6 +95,11 @@ impl LeaderHandle {
     /// The workers that start anew again and again.
     pub fn flapping(&self) -> Vec<WorkerId> {
         self.context.quick_returns.flapping(Instant::now())
+    }
+
+    /// The workers that ask to join and copy for another fleet, and for which.
+    pub fn strangers(&self) -> BTreeMap<WorkerId, FleetId> {
+        self.context.strangers.all(Instant::now())
     }
 
     /// What fails at a route's clusters, for the routes where something does: the look at its topics, or, of a removed

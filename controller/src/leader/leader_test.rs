@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::assignment::{
     Down, Grant, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Running, Snapshot, UncleanRelease, Up,
 };
-use common::ids::{Epoch, SessionId, WorkerId};
+use common::ids::{Epoch, FleetId, SessionId, WorkerId};
 use common::net::LeaderLink;
 use common::weight::Weight;
 use tokio::time::{Instant, sleep, timeout};
@@ -383,6 +384,38 @@ async fn a_worker_of_another_protocol_version_is_told_so() {
     let both = format!("speaks protocol {}, this controller {PROTOCOL}", PROTOCOL + 1);
     assert!(text.contains(&both), "{text}");
     assert_eq!(fleet.handle.state().sessions().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_of_another_fleet_is_told_so_and_people_too() {
+    let fleet = lead(clusters(&[]), settings()).await;
+    let mut link = fleet.dialer.dial().await.unwrap();
+    let theirs = FleetId::new("theirs").unwrap();
+    let hello = Hello { fleet: Some(theirs.clone()), ..hello("w", SessionId::from_number(5)) };
+    link.send(Up::Hello(hello)).await.unwrap();
+    let text = next_refusal(&mut link).await;
+    assert!(text.contains("those of fleet f, worker w is of theirs"), "{text}");
+    assert_eq!(fleet.handle.state().sessions().len(), 0);
+    assert_eq!(fleet.handle.strangers(), BTreeMap::from([(WorkerId::new("w").unwrap(), theirs)]));
+    sleep(Duration::from_secs(31)).await;
+    assert!(fleet.handle.strangers().is_empty(), "it asks no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_moves_are_held_a_restarted_worker_takes_its_place_though_the_old_connection_was_never_closed() {
+    let fleet = lead(clusters(&[("a", 6)]), settings()).await;
+    let _others = [fleet.worker(0).await, fleet.worker(1).await, fleet.worker(2).await];
+    let mut silent = Vec::new();
+    for number in 3..6 {
+        let link = fleet.dialer.dial().await.unwrap();
+        link.send(Up::Hello(hello(&format!("w{number}"), SessionId::from_number(number)))).await.unwrap();
+        silent.push(link);
+    }
+    fleet.until(|state| state.hold().is_some()).await;
+    let link = fleet.dialer.dial().await.unwrap();
+    link.send(Up::Hello(hello("w3", SessionId::from_number(503)))).await.unwrap();
+    fleet.until(|state| state.sessions().contains_key(&SessionId::from_number(503))).await;
+    assert!(fleet.handle.state().hold().is_some(), "the others are still missing");
 }
 
 #[tokio::test(start_paused = true)]

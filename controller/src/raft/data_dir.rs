@@ -33,6 +33,15 @@ pub(super) fn lost(node: u64) -> String {
     )
 }
 
+/// What is wrong with a controller whose data directory is not the one that its fleet knows, and what to do about it.
+pub(super) fn mistaken_for(node: u64, known: &str, own: &str) -> String {
+    format!(
+        "the fleet knows controller {node} with another data directory: store {known}, this one is {own}. It was lost or \
+         exchanged, and counts for nothing. Put the old directory back; {}",
+        lost(node)
+    )
+}
+
 /// One data directory. Locked until both `disk` and `file` are dropped.
 #[derive(Debug)]
 pub(super) struct DataDir {

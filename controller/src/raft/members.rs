@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
+use super::data_dir::mistaken_for;
 use super::member_steps::{Answer, MemberStep, Members, Refused};
 use super::node::{Inner, RaftNode};
 use super::proposer::{PATIENCE, no_answer};
@@ -32,6 +33,7 @@ impl RaftNode {
         let membership = metrics.membership_config.membership();
         let mut members: BTreeMap<u64, String> =
             membership.nodes().map(|(id, member)| (*id, member.address.clone())).collect();
+        let stores: BTreeMap<u64, String> = membership.nodes().map(|(id, one)| (*id, one.store.clone())).collect();
         let mut voters: BTreeSet<u64> = membership.voter_ids().collect();
         if members.is_empty() {
             members.clone_from(&self.0.settings.initial_members);
@@ -41,8 +43,10 @@ impl RaftNode {
         let view = |(id, address)| {
             let votes = voters.contains(&id);
             match answers.remove(&id) {
-                Some(Ok(ProbeReply { node, role, term, applied, software, warning, .. })) if node == id => {
-                    ControllerView { id, address, role, term, applied, software, votes, warning }
+                Some(Ok(ProbeReply { node, store, role, term, applied, software, warning, .. })) if node == id => {
+                    let mistaken = stores.get(&id).filter(|known| **known != store);
+                    let trouble = mistaken.map(|known| mistaken_for(id, known, &store)).unwrap_or_default();
+                    ControllerView { id, address, role, term, applied, software, votes, warning, trouble }
                 }
                 _ => ControllerView { id, address, role: "unreachable".into(), votes, ..ControllerView::default() },
             }

@@ -20,9 +20,8 @@ use super::snapshot_file::SnapshotFile;
 use super::store_id::StoreId;
 use super::types::{LogId, Member, SnapshotMeta, StoredMembership, Vote, encode};
 use crate::leader::now_ms;
+use crate::state::beyond;
 
-/// How many elections may have been lost with the old fleet at most: one a second for thirty years.
-const TERMS_LOST_MAX: u64 = 1_000_000_000;
 /// Who restores, as the table has it: whoever can write to the directory.
 const ACTOR: &str = "controller restore";
 /// What some file systems have at their root.
@@ -43,8 +42,9 @@ pub fn restore(settings: &RaftSettings, backup: Backup) -> Result<BackupOf, Open
         return Err(OpenError::Refused { dir: dir.clone(), problem: problem.to_owned() });
     }
     let Backup { of, mut table } = backup;
-    table.restore(now_ms(), ACTOR);
-    let (id, term) = (StoreId::generate(settings.node), of.term + TERMS_LOST_MAX);
+    let time_ms = now_ms();
+    table.restore(time_ms, ACTOR);
+    let (id, term) = (StoreId::generate(settings.node), of.term + beyond(time_ms));
     let last = LogId { leader_id: CommittedLeaderId::new(term, id.node), index: of.applied };
     let member = Member { address: settings.advertise.clone(), store: id.store.clone() };
     let membership = Membership::new(vec![[id.node].into()], BTreeMap::from([(id.node, member)]));

@@ -56,6 +56,8 @@ pub struct ControllerView {
     pub votes: bool,
     /// What will stop it, or slow the fleet, unless somebody sees to it; empty if nothing.
     pub warning: String,
+    /// Why it takes no part, and what to do about it; empty if it does.
+    pub trouble: String,
 }
 
 /// What openraft takes itself for.

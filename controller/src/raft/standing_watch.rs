@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use super::data_dir::lost;
+use super::data_dir::mistaken_for;
 use super::node::Inner;
 use super::standing::{Absence, Standing, judge};
 
@@ -56,14 +56,8 @@ impl Inner {
 
     /// What keeps this node from taking part.
     fn absence(&self) -> Option<Absence> {
-        let mistaken = self.heard.recent_mistake().map(|store| {
-            let why = format!(
-                "the fleet knows controller {0} with another data directory: store {store}, this one is {1}. It was lost or \
-                 exchanged, and counts for nothing. Put the old directory back; {2}",
-                self.own.node,
-                self.own.store,
-                lost(self.own.node)
-            );
+        let mistaken = self.heard.recent_mistake().map(|known| {
+            let why = mistaken_for(self.own.node, &known, &self.own.store);
             Absence { why, referral: None }
         });
         mistaken.or_else(|| self.absence.borrow().clone())

@@ -56,8 +56,8 @@ impl Health {
         if room < DIRECTORY_BYTES_MAX {
             return Some(little_room(room));
         }
-        let times = self.times();
-        times.is_slow().then(|| format!("its disk takes {:?} to make a write durable", times.p99()))
+        let is_slow = self.times().is_slow();
+        is_slow.then(|| format!("its disk takes {} ms to make a write durable", self.sync_p99_ms()))
     }
 
     /// Takes in how many bytes more the medium can hold, where that is known.
@@ -93,11 +93,12 @@ impl Health {
         histogram!(FSYNC_SECONDS).record(took);
         match self.times().add(took, Instant::now()) {
             Some(Verdict::Slow(p99)) => warn!(
-                fsync_p99 = ?p99, bound = ?P99_MAX,
+                fsync_p99_ms = p99.as_millis(),
+                bound_ms = P99_MAX.as_millis(),
                 "the disk is slow to make writes durable: heartbeats are late then, and controllers elect anew; give the data \
                  directory a faster disk, or one that it need not share"
             ),
-            Some(Verdict::Fine(p99)) => info!(fsync_p99 = ?p99, "the disk is fast enough again"),
+            Some(Verdict::Fine(p99)) => info!(fsync_p99_ms = p99.as_millis(), "the disk is fast enough again"),
             None => {}
         }
     }

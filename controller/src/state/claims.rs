@@ -113,7 +113,7 @@ impl State {
         if let Some(text) = text {
             self.events.record(stamp, NewEvent::new(EventKind::Fence, text).on_partition(id));
         }
-        self.drop_unwanted(&id.route, &id.topic);
+        self.drop_if_unwanted(id);
         Ok(())
     }
 }

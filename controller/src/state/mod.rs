@@ -76,6 +76,7 @@ pub use command::{Cause, Command, Envelope, Exchange, Given, Move, RequestId, St
 pub use events::{Event, EventKind, NewEvent};
 pub use hold::Hold;
 pub use outcome::{Effect, Outcome, Rejection};
+pub(crate) use restore::beyond;
 pub use retired::Retired;
 pub use routes::Route;
 pub use sessions::Session;
@@ -221,6 +222,7 @@ impl State {
             name: name.clone(),
             fleet: self.fleet.clone(),
             incarnation: route.incarnation,
+            offsets_since: route.offsets_since,
             source: self.clusters.get(&settings.source)?.clone(),
             target: self.clusters.get(&settings.target)?.clone(),
             group: settings.group.clone(),

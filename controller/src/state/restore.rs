@@ -1,29 +1,56 @@
 //! A table that is brought back from a backup. What was decided after it was made is lost, and must not be mistaken for
 //! what is decided from now on: so nothing that is counted is counted twice.
 
-use common::ids::Revision;
+use common::ids::{FleetIncarnation, Revision};
 
 use super::State;
 use super::events::{EventKind, NewEvent, Stamp};
+use super::retired::Retired;
 
-/// How many changes may have been lost at most. The numbers of revisions, by which incarnations of routes are told apart in
-/// stored offsets, go on beyond those: ten a second for three years.
-const CHANGES_LOST_MAX: u64 = 1_000_000_000;
+/// How much of anything the lost fleet can have counted at most since its backup: ten a second for three years.
+const LOST_MAX: u64 = 1_000_000_000;
+
+/// How far a restored fleet's revisions, terms and incarnations go on beyond those of its backup. That are the milliseconds
+/// since 1970: more than the lost fleet can have counted, and at each restore from one backup more than at the one before,
+/// so that what either does is told from the other.
+pub(crate) fn beyond(time_ms: i64) -> u64 {
+    u64::try_from(time_ms).unwrap_or_default().max(LOST_MAX)
+}
 
 impl State {
     /// Makes this the table of a restored fleet. It is a later incarnation, whose pushes beat all earlier ones; sessions end,
-    /// since nobody knows what they were given meanwhile. Slots keep their epochs: a greater one that was granted meanwhile
-    /// is found stored at the next claim, and raised past.
+    /// since nobody knows what they were given meanwhile.
+    ///
+    /// Its routes are later incarnations too. They may have been removed and added again since, which this table does not
+    /// know: what they find stored is gone on from, under whatever incarnation and epoch it stands. And it is left where it
+    /// is: who is removed here may be wanted by now.
     pub fn restore(&mut self, time_ms: i64, actor: &str) {
-        let revision = Revision(self.revision.0 + CHANGES_LOST_MAX);
+        let revision = Revision(self.revision.0 + beyond(time_ms));
         let stamp = Stamp { revision, time_ms, actor: actor.to_owned() };
+        let tell = |state: &mut Self, text: String| state.events.record(&stamp, NewEvent::new(EventKind::Admin, text));
+        tell(self, format!("the fleet was restored from a backup of revision {}", self.revision));
+        self.leave_offsets(&stamp);
         let sessions: Vec<_> = self.sessions.keys().copied().collect();
         for session in sessions {
             self.end_session(&stamp, session, "the fleet was restored from a backup");
         }
-        let text = format!("the fleet was restored from a backup of revision {}", self.revision);
-        self.events.record(&stamp, NewEvent::new(EventKind::Admin, text));
-        self.incarnation = self.incarnation.next();
+        self.routes.values_mut().for_each(|route| route.incarnation = revision);
+        self.incarnation = FleetIncarnation(self.incarnation.0 + beyond(time_ms));
         self.revision = revision;
+    }
+
+    /// Has the offsets of removed routes stay on their sources.
+    fn leave_offsets(&mut self, stamp: &Stamp) {
+        let leaving = self.routes.iter_mut().filter(|(_, route)| route.leaving && !route.keep_offsets);
+        let leaving = leaving.map(|(name, route)| {
+            route.keep_offsets = true;
+            (name.clone(), route.settings.group.clone(), route.settings.source.clone())
+        });
+        let retired = std::mem::take(&mut self.retired).into_iter();
+        let retired = retired.map(|(name, Retired { group, source, .. })| (name, group, source));
+        for (name, group, source) in leaving.chain(retired).collect::<Vec<_>>() {
+            let text = format!("the offsets of removed route {name} (group {group} on cluster {source}) are left");
+            self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_route(&name));
+        }
     }
 }

@@ -16,8 +16,10 @@ use super::retired::Retired;
 pub struct Route {
     /// What the operator chose.
     pub settings: RouteSettings,
-    /// The revision that added it.
+    /// The revision that added it, or the one from which it was restored.
     pub incarnation: Revision,
+    /// The first incarnation whose stored offsets are its own: this one, but of a restored route the one in the backup.
+    pub offsets_since: Revision,
     /// Whether an operator paused it.
     pub paused: bool,
     /// Whether every topic found by the first complete look at the source is in the table. What comes after that
@@ -65,6 +67,7 @@ impl State {
         let route = Route {
             settings,
             incarnation: stamp.revision,
+            offsets_since: stamp.revision,
             paused: false,
             surveyed: false,
             removed_topics: BTreeSet::new(),

@@ -309,7 +309,7 @@ impl State {
             );
             self.events.record(stamp, NewEvent::new(EventKind::Fence, text).on_partition(id));
         }
-        self.drop_unwanted(&id.route, &id.topic);
+        self.drop_if_unwanted(id);
         Ok(())
     }
 
@@ -403,7 +403,7 @@ impl State {
             }
         }
         for id in &vacated {
-            self.drop_unwanted(&id.route, &id.topic);
+            self.drop_if_unwanted(id);
         }
         vacated.len()
     }

@@ -416,28 +416,41 @@ impl State {
     /// Drops the unassigned slots that a leaving topic or a smaller one no longer has, unless they are still to be claimed;
     /// then the topic itself and its route if nothing keeps them. Their epochs become the route's floor.
     pub(super) fn drop_unwanted(&mut self, route: &RouteName, name: &TopicName) {
-        let key = (route.clone(), name.clone());
-        let Some(topic) = self.topics.get(&key) else { return };
-        let keeps = if topic.leaving { 0 } else { topic.facts.map_or(0, |facts| facts.partitions) };
-        let leaving = topic.leaving;
-        // Who lost a partition stops when its stored offset is gone, too.
-        let offsets_go = self.routes.get(route).is_some_and(|route| route.leaving && !route.keep_offsets);
-        let unwanted = |(id, slot): &(&RoutePartition, &Slot)| {
-            let is_vacant = matches!(slot.life, Life::Unassigned(_));
-            id.partition.0 >= keeps && is_vacant && (offsets_go || !slot.owes_claim())
-        };
-        let gone: Vec<RoutePartition> = self.slots_of(route, name).filter(unwanted).map(|(id, _)| id.clone()).collect();
-        let mut was_pinned = false;
-        for id in gone {
-            let slot = self.slots.remove(&id).expect("just listed");
-            was_pinned |= slot.pin.is_some();
-            let floor = &mut self.routes.get_mut(route).expect("C4: a topic's route is known").epoch_floor;
-            *floor = slot.epoch.max(*floor);
-        }
-        if was_pinned {
+        let all: Vec<RoutePartition> = self.slots_of(route, name).map(|(id, _)| id.clone()).collect();
+        let pinned = all.iter().filter(|id| self.drop_slot(id).is_some_and(|slot| slot.pin.is_some())).count();
+        if pinned > 0 {
             self.forget_workers();
         }
-        if leaving && self.slots_of(route, name).next().is_none() {
+        self.drop_topic_if_empty(route, name);
+    }
+
+    /// The same where one slot has become unassigned, or is claimed: a batch of those takes no longer than it is.
+    pub(super) fn drop_if_unwanted(&mut self, id: &RoutePartition) {
+        let Some(slot) = self.drop_slot(id) else { return };
+        if slot.pin.is_some() {
+            self.forget_workers();
+        }
+        self.drop_topic_if_empty(&id.route, &id.topic);
+    }
+
+    fn drop_slot(&mut self, id: &RoutePartition) -> Option<Slot> {
+        let topic = self.topics.get(&(id.route.clone(), id.topic.clone()))?;
+        let keeps = if topic.leaving { 0 } else { topic.facts.map_or(0, |facts| facts.partitions) };
+        let (slot, route) = (self.slots.get(id)?, self.routes.get_mut(&id.route)?);
+        // Who lost a partition stops when its stored offset is gone, too.
+        let offsets_go = route.leaving && !route.keep_offsets;
+        let is_vacant = matches!(slot.life, Life::Unassigned(_));
+        if id.partition.0 < keeps || !is_vacant || (slot.owes_claim() && !offsets_go) {
+            return None;
+        }
+        route.epoch_floor = route.epoch_floor.max(slot.epoch);
+        self.slots.remove(id)
+    }
+
+    fn drop_topic_if_empty(&mut self, route: &RouteName, name: &TopicName) {
+        let key = (route.clone(), name.clone());
+        let is_leaving = self.topics.get(&key).is_some_and(|topic| topic.leaving);
+        if is_leaving && self.slots_of(route, name).next().is_none() {
             self.topics.remove(&key);
             let sources = &mut self.routes.get_mut(route).expect("C4: a topic's route is known").sources;
             sources.retain(|_, source| source != name);

@@ -53,6 +53,7 @@ fn what_a_worker_says_survives_the_wire() {
         address: "host:1".into(),
         software: "0.1".into(),
         weight: Weight::try_from(3).unwrap(),
+        fleet: Some(FleetId::new("f").unwrap()),
     };
     let unclean = vec![UncleanRelease { partition: partition(), epoch: Epoch(8) }];
     for up in [
@@ -83,6 +84,7 @@ fn what_a_leader_says_survives_the_wire() {
         name: RouteName::new("r").unwrap(),
         fleet: FleetId::new("f").unwrap(),
         incarnation: Revision(4),
+        offsets_since: Revision(2),
         source: cluster("a"),
         target: cluster("b"),
         group: "replisome.f.r".into(),
@@ -112,6 +114,7 @@ fn what_a_leader_says_survives_the_wire() {
         refusal(RefusalKind::InUse),
         refusal(RefusalKind::SessionEnded),
         refusal(RefusalKind::Fatal),
+        refusal(RefusalKind::OtherFleet),
     ] {
         assert_eq!(Down::try_from(v1::LeaderMessage::from(down.clone())), Ok(down));
     }

@@ -26,6 +26,7 @@ impl From<Up> for v1::WorkerMessage {
                 address: hello.address,
                 software: hello.software,
                 weight: hello.weight.number(),
+                fleet: hello.fleet.map(String::from).unwrap_or_default(),
             }),
             Up::Inventory(inventory) => FromWorker::Inventory(v1::Inventory {
                 applied: Some(inventory.applied.into()),
@@ -57,6 +58,7 @@ impl TryFrom<v1::WorkerMessage> for Up {
                 address: hello.address,
                 software: hello.software,
                 weight: weight(hello.weight)?,
+                fleet: Some(hello.fleet).filter(|fleet| !fleet.is_empty()).map(|id| name("fleet", &id)).transpose()?,
             }),
             FromWorker::Inventory(inventory) => Self::Inventory(Inventory {
                 applied: inventory.applied.ok_or_else(|| Malformed::missing("applied"))?.into(),
@@ -124,6 +126,7 @@ impl From<RefusalKind> for v1::RefusalKind {
             RefusalKind::InUse => Self::InUse,
             RefusalKind::SessionEnded => Self::SessionEnded,
             RefusalKind::Fatal => Self::Fatal,
+            RefusalKind::OtherFleet => Self::OtherFleet,
         }
     }
 }
@@ -134,6 +137,7 @@ impl From<v1::RefusalKind> for RefusalKind {
         match from {
             v1::RefusalKind::InUse => Self::InUse,
             v1::RefusalKind::SessionEnded => Self::SessionEnded,
+            v1::RefusalKind::OtherFleet => Self::OtherFleet,
             v1::RefusalKind::Fatal | v1::RefusalKind::Unspecified => Self::Fatal,
         }
     }

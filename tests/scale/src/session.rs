@@ -39,6 +39,7 @@ impl Session {
             address: format!("127.0.0.1:{number}"),
             software: env!("CARGO_PKG_VERSION").to_owned(),
             weight: Weight::default(),
+            fleet: None,
         };
         let (sender, told) = watch::channel(None);
         let begun = Instant::now();

@@ -52,6 +52,7 @@ impl Wanted {
             name: ROUTE.to_owned(),
             fleet: "byhand".to_owned(),
             incarnation: 1,
+            offsets_since: 1,
             source: cluster("west", source),
             target: cluster("east", target),
             group: "replisome.byhand.by-hand".to_owned(),

@@ -8,7 +8,8 @@
 //!   ^                             | heartbeat -> renewed -> tether | progress }
 //!   |                                 |                  |
 //!   |                                 |                  +-- shutdown -> Draining -> released -> Inventory -> end
-//!   +-- connection lost, or nothing renewed for two heartbeats        refused -> end, or register anew
+//!   +-- connection lost, nothing renewed for two heartbeats,          refused -> end, or register anew
+//!       or the controllers are those of another fleet
 //! ```
 
 mod reported;
@@ -17,7 +18,6 @@ use std::pin::pin;
 use std::time::Duration;
 
 use common::assignment::{Down, Hello, RELEASE_TIMEOUT, Refusal, RefusalKind, Up};
-use common::ids::FleetId;
 use common::net::{Closed, LeaderLink};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -76,7 +76,7 @@ pub(crate) enum End {
 
 /// One session of the worker.
 pub(crate) struct Session<'a, E> {
-    /// Its first message.
+    /// Its first message. It names the fleet once a snapshot has: controllers that were wiped are another one.
     pub hello: Hello,
     /// What copies.
     pub engine: &'a E,
@@ -90,8 +90,6 @@ pub(crate) struct Session<'a, E> {
     pub readiness: &'a watch::Sender<Option<String>>,
     /// Ends it.
     pub shutdown: CancellationToken,
-    /// The fleet that it belongs to, once a snapshot has told. Controllers that were wiped are another one.
-    pub fleet: Option<FleetId>,
 }
 
 /// Why a connection ended.
@@ -102,6 +100,8 @@ enum Detached {
     InUse { text: String, lease: Duration },
     /// The leader has ended the session.
     Expired(String),
+    /// The controllers are those of another fleet than what it copies for.
+    OtherFleet(String),
     /// The worker can't go on.
     Ended(RunError),
 }
@@ -148,6 +148,17 @@ impl<E: Engine> Session<'_, E> {
                     self.drain().await?;
                     return Ok(End::Expired);
                 }
+                Err(Detached::OtherFleet(why)) if self.supervisor.is_idle() => {
+                    tracing::warn!(why, "this worker copies nothing: it joins the fleet that is there");
+                    return Ok(End::Expired);
+                }
+                // Its own fleet was lost, perhaps, and may be restored: what it was told is the last word until then.
+                Err(Detached::OtherFleet(why)) => {
+                    let text =
+                        format!("{why}; it copies on. Restore its fleet from a backup, or restart it to join this one");
+                    tracing::warn!("{text}");
+                    self.readiness.send_replace(Some(text));
+                }
                 Err(Detached::Ended(error)) => {
                     if matches!(error, RunError::Refused(_)) {
                         self.drain().await?;
@@ -179,7 +190,7 @@ impl<E: Engine> Session<'_, E> {
 
     /// One connection, from the first message to the last.
     async fn attached(&mut self, link: &mut LeaderLink, dial: &mut impl Dial) -> Result<(), Detached> {
-        let Self { hello, engine, supervisor, host, tether, readiness, shutdown, fleet } = self;
+        let Self { hello, engine, supervisor, host, tether, readiness, shutdown } = self;
         let mut reported = Reported::hello(Moment::now());
         send(link, Up::Hello(hello.clone())).await?;
         reported.inventory(supervisor, link, true).await?;
@@ -207,9 +218,11 @@ impl<E: Engine> Session<'_, E> {
             tokio::select! {
                 message = link.receive() => match message? {
                     Down::Snapshot(snapshot) => {
-                        if *fleet.get_or_insert_with(|| snapshot.fleet.clone()) != snapshot.fleet {
-                            let text = format!("the controllers are those of another fleet, {}", snapshot.fleet);
-                            return Err(Detached::Expired(text));
+                        let fleet = hello.fleet.get_or_insert_with(|| snapshot.fleet.clone());
+                        if *fleet != snapshot.fleet {
+                            let there = &snapshot.fleet;
+                            let text = format!("the controllers are those of fleet {there}, this worker is of {fleet}");
+                            return Err(Detached::OtherFleet(text));
                         }
                         supervisor.apply(&snapshot, Instant::now());
                         reported.inventory(supervisor, link, false).await?;
@@ -298,6 +311,7 @@ fn refused(Refusal { kind, lease, text }: Refusal) -> Detached {
         RefusalKind::InUse => Detached::InUse { text, lease },
         RefusalKind::SessionEnded => Detached::Expired(text),
         RefusalKind::Fatal => Detached::Ended(RunError::Refused(text)),
+        RefusalKind::OtherFleet => Detached::OtherFleet(text),
     }
 }
 

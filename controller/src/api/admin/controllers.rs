@@ -26,8 +26,8 @@ pub async fn all(api: &Api) -> Vec<v1::Controller> {
 }
 
 fn row(view: ControllerView) -> v1::Controller {
-    let ControllerView { id, address, role, term, applied, software, votes, warning } = view;
-    v1::Controller { id, address, role, term, applied, version: software, votes, warning }
+    let ControllerView { id, address, role, term, applied, software, votes, warning, trouble } = view;
+    v1::Controller { id, address, role, term, applied, version: software, votes, warning, trouble }
 }
 
 /// Takes a controller in, by one step.

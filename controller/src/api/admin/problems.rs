@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::ids::{Partition, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
+use common::ids::{FleetId, Partition, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
 use common::reason::Reason;
 use kafka::error::ErrorKind;
 use proto::v1;
@@ -65,6 +65,9 @@ pub fn of_controllers(controllers: &[v1::Controller], standing: &Standing, node:
             format!("start it, or see to the network; the fleet goes on while {majority} of {all} answer"),
         ));
     }
+    for v1::Controller { id, address, trouble, .. } in controllers.iter().filter(|one| !one.trouble.is_empty()) {
+        problems.push(problem(format!("controller {id} at {address} can't take part"), trouble.clone()));
+    }
     for v1::Controller { id, address, warning, .. } in controllers.iter().filter(|one| !one.warning.is_empty()) {
         problems.push(problem(
             format!("controller {id} at {address}: {warning}"),
@@ -112,9 +115,11 @@ pub fn of_workers(workers: &[v1::Worker], partitions: usize, is_held: bool) -> V
             "start a worker (replisome worker run), or end a drain (replisome worker undrain ID)",
         ));
     }
+    let others_have_them =
+        if workers.iter().any(|worker| worker.state == "live") { ", and others have its partitions" } else { "" };
     for v1::Worker { id, address, .. } in named(workers, "lost") {
         problems.push(problem(
-            format!("worker {id} is lost; it ran at {address}, and others have its partitions"),
+            format!("worker {id} is lost; it ran at {address}{others_have_them}"),
             format!("start it again, or forget it: replisome worker remove {id}"),
         ));
     }
@@ -163,6 +168,24 @@ pub fn of_flapping(flapping: Vec<WorkerId>) -> impl Iterator<Item = Problem> {
             "see in its log why it ends; while that goes on, others get what it had at each further start",
         )
     })
+}
+
+/// Workers of another fleet, whose controllers these may have been.
+pub fn of_strangers(state: &State, strangers: &BTreeMap<WorkerId, FleetId>) -> Option<Problem> {
+    let (worker, fleet) = strangers.first_key_value()?;
+    let (others, verb) = match strangers.len() {
+        1 => (String::new(), "copies"),
+        count => (format!(" and {} more", count - 1), "copy"),
+    };
+    let what = format!(
+        "worker {worker}{others} {verb} for fleet {fleet} and {verb} on: this is fleet {}, and not theirs",
+        state.fleet()
+    );
+    Some(problem(
+        what,
+        "if the controllers of that fleet lost their data directories, and so founded this one: stop them, and restore a \
+         backup (replisome controller restore); if this one is meant: start those workers anew",
+    ))
 }
 
 fn named<'a>(workers: &'a [v1::Worker], state: &'static str) -> impl Iterator<Item = &'a v1::Worker> {

@@ -43,6 +43,7 @@ fn led(leading: &Leading) -> v1::GetStatusReply {
     let is_there = |session| observed.liveness.get(&session).is_some_and(|heard| heard.connected);
     problems.extend(problems::of_releases(&state, is_there, leading.handle.overdue_releases()));
     problems.extend(problems::of_flapping(leading.handle.flapping()));
+    problems.extend(problems::of_strangers(&state, &leading.handle.strangers()));
     problems.extend(problems::of_routes(&state, &troubles));
     problems.extend(problems::of_standstills(standstills));
     problems.extend(problems::of_retired(&state, &troubles));

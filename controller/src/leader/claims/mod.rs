@@ -159,7 +159,7 @@ impl RouteClaims {
             let furthest = self.seen[&open.key()].furthest;
             Claim { partition: open.partition.clone(), epoch: open.epoch, furthest }
         };
-        let round = Round::new(&self.context, self.route.1, open.iter().map(claim).collect());
+        let round = Round::new(&self.context, &self.route, open.iter().map(claim).collect());
         let (access, connected) = (self.access.clone(), self.store.take());
         let looked = call(&*self.access, move || {
             let mut store = match connected {

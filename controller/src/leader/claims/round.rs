@@ -11,6 +11,7 @@ use kafka::offsets::{GroupOffset, OffsetStore};
 
 use super::super::command_log::CommandLog;
 use super::super::context::Context;
+use super::super::each_route::Incarnation;
 
 /// How many partitions one request names: at some 300 bytes each far from what a broker refuses.
 const PARTITIONS_MAX: usize = 1_000;
@@ -33,6 +34,8 @@ pub(super) enum Found {
 pub(super) struct Claimant {
     pub fleet: FleetId,
     pub incarnation: Revision,
+    /// The first incarnation whose offsets are the route's own.
+    pub offsets_since: Revision,
     pub session: SessionId,
 }
 
@@ -53,9 +56,15 @@ pub(super) struct Claim {
 }
 
 impl Round {
-    pub fn new(context: &Context, incarnation: Revision, claims: Vec<Claim>) -> Self {
-        let log = context.log.clone();
-        let claimant = Claimant { fleet: log.read().fleet().clone(), incarnation, session: context.session };
+    pub fn new(context: &Context, (route, incarnation): &Incarnation, claims: Vec<Claim>) -> Self {
+        let (log, incarnation) = (context.log.clone(), *incarnation);
+        let (fleet, offsets_since) = {
+            let state = log.read();
+            let known = state.routes().get(route).filter(|known| known.incarnation == incarnation);
+            // Of one that is gone no claim is open.
+            (state.fleet().clone(), known.map_or(incarnation, |known| known.offsets_since))
+        };
+        let claimant = Claimant { fleet, incarnation, offsets_since, session: context.session };
         Self { log, claimant, claims }
     }
 
@@ -102,6 +111,13 @@ impl Round {
     }
 }
 
+impl Claimant {
+    /// Whether an owner of the route stored it.
+    fn is_of_route(&self, found: &Identity) -> bool {
+        found.fleet == self.fleet && (self.offsets_since..=self.incarnation).contains(&found.route_incarnation)
+    }
+}
+
 /// What follows from what is stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Judged {
@@ -116,13 +132,15 @@ fn judge(stored: Option<GroupOffset>, claimant: &Claimant, claim: &Claim) -> Jud
     let StoredOffset { position, stored_by } =
         StoredOffset::parse(stored.next_offset, stored.leader_epoch, &stored.metadata);
     match stored_by {
-        StoredBy::Us(found) if found.fleet == claimant.fleet && found.route_incarnation == claimant.incarnation => {
-            if found.owner.epoch >= claim.epoch {
+        StoredBy::Us(found) if claimant.is_of_route(&found) => {
+            let Claimant { incarnation, session, .. } = *claimant;
+            if (found.route_incarnation, found.owner.epoch) >= (incarnation, claim.epoch) {
                 return Judged::Stands(position);
             }
             let position = claim.furthest.filter(|known| known.next_offset > position.next_offset).unwrap_or(position);
-            let owner = Owner { epoch: claim.epoch, session: claimant.session };
-            let metadata = StoredOffset { position, stored_by: StoredBy::Us(Identity { owner, ..found }) }.metadata();
+            let owner = Owner { epoch: claim.epoch, session };
+            let claimed = Identity { owner, route_incarnation: incarnation, ..found };
+            let metadata = StoredOffset { position, stored_by: StoredBy::Us(claimed) }.metadata();
             let Position { next_offset, leader_epoch } = position;
             Judged::Store(GroupOffset { next_offset, leader_epoch, metadata }, position)
         }

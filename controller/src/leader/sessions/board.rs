@@ -32,6 +32,8 @@ struct Live {
     link: Option<Link>,
     /// How many connections it had.
     links: u64,
+    /// While it has come back and is not served yet: it is not lost before.
+    held_until: Option<Instant>,
     /// Whether it has come to this leader, served yet or not.
     has_come: bool,
     reports: Reports,
@@ -120,7 +122,7 @@ impl Board {
         live.links += 1;
         live.has_come = true;
         let number = live.links;
-        (live.deadline, live.heard) = (deadline, Instant::now());
+        (live.deadline, live.heard, live.held_until) = (deadline, Instant::now(), None);
         live.link = Some(Link { number, down, told: None });
         drop(all);
         self.announce();
@@ -131,14 +133,16 @@ impl Board {
     pub fn hold(&self, session: SessionId, deadline: Instant) {
         if let Some(live) = self.live().get_mut(&session) {
             live.deadline = live.deadline.max(deadline);
+            live.held_until = Some(deadline);
             live.has_come = true;
         }
     }
 
-    /// A connection broke: its session has until `deadline` to come back.
+    /// A connection broke: its session has until `deadline` to come back, if it has not done so already.
     pub fn detach(&self, session: SessionId, number: u64, deadline: Instant) {
         if let Some(live) = self.live().get_mut(&session).filter(|live| live.has(number)) {
             live.link = None;
+            let deadline = live.held_until.map_or(deadline, |held| held.max(deadline));
             live.deadline = live.deadline.min(deadline);
         }
         self.announce();
@@ -200,7 +204,7 @@ impl Board {
         self.announce();
     }
 
-    /// Whether a session is connected.
+    /// Whether a session is connected, as far as anybody knows.
     pub fn is_attached(&self, session: SessionId) -> bool {
         self.live().get(&session).is_some_and(|live| live.link.is_some())
     }
@@ -273,7 +277,10 @@ impl Board {
 
     /// Puts all deadlines off.
     pub fn extend(&self, by: Duration) {
-        self.live().values_mut().for_each(|live| live.deadline += by);
+        for live in self.live().values_mut() {
+            live.deadline += by;
+            live.held_until.iter_mut().for_each(|held| *held += by);
+        }
     }
 
     /// Whether a session confirmed that it applied the release of `since` and runs the partition no more, and whether it
@@ -343,11 +350,34 @@ impl Board {
 
 impl Live {
     fn until(deadline: Instant) -> Self {
-        let (link, links, has_come, reports, rss_bytes) = Default::default();
-        Self { deadline, heard: Instant::now(), rss_bytes, link, links, has_come, reports }
+        let (link, links, held_until, has_come, reports, rss_bytes) = Default::default();
+        Self { deadline, heard: Instant::now(), rss_bytes, link, links, held_until, has_come, reports }
     }
 
     fn has(&self, number: u64) -> bool {
         self.link.as_ref().is_some_and(|link| link.number == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::net::in_process;
+
+    use super::*;
+
+    #[test]
+    fn who_is_back_before_its_old_connection_is_seen_to_end_is_not_lost_for_that() {
+        let (board, session) = (Board::default(), SessionId::from_number(1));
+        let (begun, second) = (Instant::now(), Duration::from_secs(1));
+        let (_up, down) = in_process();
+        let number = board.attach(session, down.split().1, begun + second * 5);
+        board.hold(session, begun + second * 5);
+        board.detach(session, number, begun + second);
+        assert!(!board.is_overdue(session, begun + second * 4), "its registration may take as long as a lease");
+        assert!(board.is_overdue(session, begun + second * 5));
+        let (_up, down) = in_process();
+        let number = board.attach(session, down.split().1, begun + second * 9);
+        board.detach(session, number, begun + second * 7);
+        assert!(board.is_overdue(session, begun + second * 7), "it was served and went again");
     }
 }

@@ -11,14 +11,16 @@
 //!
 //! Heartbeats, inventories and progress stay in the leader's memory; only a session's coming and going is replicated.
 //! Many that are lost at once keep what they have for a while (`brake`): they are more likely out of sight than dead.
-//! A new leader gives every session of the table a full lease, but once most have come to it the others are lost at once.
-//! A leader whose own tick comes late (it was stopped or
-//! starved) puts all deadlines off by as much: it can't tell the workers' silence from its own.
+//! A new leader gives every session of the table a full lease, but once most have come to it the others are lost at once
+//! (`found`). A leader whose own tick comes late (it was stopped or starved) puts all deadlines off by as much: it can't
+//! tell the workers' silence from its own.
 
 pub(crate) mod board;
 mod brake;
+mod found;
 pub(crate) mod leases;
 mod leave;
 pub(crate) mod quick_returns;
 mod reports;
 pub(crate) mod serve;
+pub(crate) mod strangers;

@@ -185,13 +185,19 @@ async fn is_flapping(context: &Context, worker: &WorkerId, before: SessionId) ->
 /// Puts a session into the table if it is not there. A worker that started anew gets its own partitions back at once,
 /// unless its earlier self is still connected, or it starts anew again and again.
 async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
-    let Hello { protocol, worker, session, address, software, weight } = hello;
+    let Hello { protocol, worker, session, address, software, weight, fleet } = hello;
     if protocol != PROTOCOL {
         let text = format!(
             "worker {worker} (version {software}) speaks protocol {protocol}, this controller {PROTOCOL}; run the same \
              version of replisome on both"
         );
         return Err(Unregistered::Refused(RefusalKind::Fatal, text));
+    }
+    let here = context.log.read().fleet().clone();
+    if let Some(its) = fleet.filter(|its| *its != here) {
+        context.strangers.note(&worker, &its, Instant::now());
+        let text = format!("the controllers are those of fleet {here}, worker {worker} is of {its}");
+        return Err(Unregistered::Refused(RefusalKind::OtherFleet, text));
     }
     let replaces = context.log.read().session_of(&worker).filter(|current| *current != session);
     if let Some(current) = replaces {
@@ -201,7 +207,8 @@ async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
             let text = format!("worker id {worker} is in use by {holder} (session {current}){why}");
             Unregistered::Refused(RefusalKind::InUse, text)
         };
-        if context.board.is_attached(current) {
+        // A connection on which nothing came for a lease is none: its machine is gone, and nobody told.
+        if context.board.is_attached(current) && !context.board.is_overdue(current, Instant::now()) {
             return Err(in_use("; stop it, or give this worker another id"));
         }
         // While moves are held its partitions go to nobody else.

@@ -43,8 +43,8 @@ impl FakeWorker {
     /// A worker with a session of its own.
     pub fn new(id: &str) -> Self {
         let (session, address, software) = (super::ulid(), "127.0.0.1".to_owned(), "0.0.0-fake".to_owned());
-        let hello =
-            v1::Hello { protocol: super::PROTOCOL, worker: id.to_owned(), session, address, software, weight: 1 };
+        let (protocol, worker, fleet) = (super::PROTOCOL, id.to_owned(), String::new());
+        let hello = v1::Hello { protocol, worker, session, address, software, weight: 1, fleet };
         Self { hello }
     }
 

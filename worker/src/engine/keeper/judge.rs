@@ -2,6 +2,7 @@
 
 use common::bug::{self, Bug};
 use common::identity::{Identity, StoredBy, StoredOffset};
+use common::ids::Revision;
 use common::offsets::{NextOffset, Position, StartPosition};
 use common::reason::{Reason, Side};
 
@@ -14,15 +15,26 @@ pub(super) enum Start {
     LookUp(StartPosition),
 }
 
+/// What a grant says of where it begins.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Terms {
+    /// Where, if no offset is stored.
+    pub start: StartPosition,
+    /// The first incarnation of the route whose offsets are its own.
+    pub offsets_since: Revision,
+    /// Whether an offset of another identity is accepted.
+    pub accept_foreign: bool,
+}
+
 /// Where a claim by `mine` starts, or why it can't be made. A detached worker begins nothing: it may have lost the
 /// partition, and where nobody has claimed it nothing would tell.
 pub(super) fn claim(
     mine: &Identity,
     stored: Option<&StoredOffset>,
-    start: StartPosition,
-    accept_foreign: bool,
+    terms: Terms,
     detached: bool,
 ) -> Result<Start, Reason> {
+    let Terms { start, offsets_since, accept_foreign } = terms;
     if detached {
         let text = "no controller serves this worker, and without one nothing new is begun";
         return Err(Reason::Waiting { text: text.to_owned() });
@@ -34,7 +46,7 @@ pub(super) fn claim(
         });
     };
     superseded(mine, stored)?;
-    match mine.mismatch(&stored.stored_by) {
+    match mine.mismatch(&stored.stored_by, offsets_since) {
         None => Ok(Start::At(stored.position)),
         Some(reason) if !accept_foreign => Err(reason),
         // Offsets of a topic that is gone say nothing about the one that has its name now.
@@ -133,31 +145,42 @@ mod tests {
     }
 
     const EARLIEST: StartPosition = StartPosition::Earliest;
+    const TERMS: Terms = Terms { start: EARLIEST, offsets_since: Revision(1), accept_foreign: false };
+    const ACCEPTING: Terms = Terms { accept_foreign: true, ..TERMS };
 
     #[test]
     fn a_claim_goes_on_where_the_last_owner_stood() {
-        let start = claim(&identity(2, 1), Some(&stored(40, identity(1, 9))), EARLIEST, false, false);
+        let start = claim(&identity(2, 1), Some(&stored(40, identity(1, 9))), TERMS, false);
         assert_eq!(start, Ok(Start::At(Position::at(NextOffset(40)))));
+    }
+
+    #[test]
+    fn a_restored_route_goes_on_from_its_earlier_incarnations_under_whatever_epoch() {
+        let stored = stored(40, Identity { route_incarnation: Revision(5), ..identity(9, 9) });
+        let mine = Identity { route_incarnation: Revision(7), ..identity(2, 1) };
+        let claim = |since| claim(&mine, Some(&stored), Terms { offsets_since: Revision(since), ..TERMS }, false);
+        assert_eq!(claim(4), Ok(Start::At(Position::at(NextOffset(40)))));
+        assert!(matches!(claim(7), Err(Reason::ForeignOffset { .. })), "of a route that was removed before");
     }
 
     #[test]
     fn a_claim_without_an_offset_looks_its_start_up() {
         assert_eq!(
-            claim(&identity(1, 1), None, StartPosition::Latest, false, false),
+            claim(&identity(1, 1), None, Terms { start: StartPosition::Latest, ..TERMS }, false),
             Ok(Start::LookUp(StartPosition::Latest))
         );
     }
 
     #[test]
     fn a_detached_worker_claims_nothing_until_a_leader_keeps_it_again() {
-        let waits = claim(&identity(1, 1), None, EARLIEST, false, true).unwrap_err();
+        let waits = claim(&identity(1, 1), None, TERMS, true).unwrap_err();
         assert!(waits.heals(), "{waits}");
     }
 
     #[test]
     fn a_claim_under_a_stored_greater_pair_is_refused() {
         for (epoch, session) in [(3, 1), (2, 2)] {
-            let refused = claim(&identity(2, 1), Some(&stored(40, identity(epoch, session))), EARLIEST, true, false);
+            let refused = claim(&identity(2, 1), Some(&stored(40, identity(epoch, session))), ACCEPTING, false);
             assert!(matches!(refused, Err(Reason::Superseded { .. })), "{epoch} {session}");
         }
     }
@@ -166,9 +189,10 @@ mod tests {
     fn a_recreated_source_is_claimed_only_on_request_and_then_from_its_start() {
         let mut before = identity(1, 1);
         before.source_topic_id = id(7);
-        let refused = claim(&identity(2, 1), Some(&stored(40, before.clone())), EARLIEST, false, false);
+        let refused = claim(&identity(2, 1), Some(&stored(40, before.clone())), TERMS, false);
         assert!(matches!(refused, Err(Reason::TopicRecreated { side: Side::Source, .. })));
-        let accepted = claim(&identity(2, 1), Some(&stored(40, before)), StartPosition::Latest, true, false);
+        let terms = Terms { start: StartPosition::Latest, ..ACCEPTING };
+        let accepted = claim(&identity(2, 1), Some(&stored(40, before)), terms, false);
         assert_eq!(accepted, Ok(Start::LookUp(EARLIEST)));
     }
 
@@ -176,9 +200,9 @@ mod tests {
     fn a_recreated_target_is_claimed_only_on_request_and_then_goes_on() {
         let mut before = identity(1, 1);
         before.target_topic_id = id(7);
-        let refused = claim(&identity(2, 1), Some(&stored(40, before.clone())), EARLIEST, false, false);
+        let refused = claim(&identity(2, 1), Some(&stored(40, before.clone())), TERMS, false);
         assert!(matches!(refused, Err(Reason::TopicRecreated { side: Side::Target, .. })));
-        let accepted = claim(&identity(2, 1), Some(&stored(40, before)), EARLIEST, true, false);
+        let accepted = claim(&identity(2, 1), Some(&stored(40, before)), ACCEPTING, false);
         assert_eq!(accepted, Ok(Start::At(Position::at(NextOffset(40)))));
     }
 

@@ -39,6 +39,7 @@ impl Rig {
             name: RouteName::new("r").expect("legal"),
             fleet: FleetId::new("f").expect("legal"),
             incarnation: Revision(1),
+            offsets_since: Revision(1),
             source: cluster("source"),
             target: cluster("target"),
             group: "g".to_owned(),

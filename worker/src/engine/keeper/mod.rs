@@ -42,7 +42,7 @@ use tokio::time::Instant;
 use crate::crash_point;
 pub use crate::engine::keeper::desk::LedgerHandle;
 pub(crate) use crate::engine::keeper::desk::{Desk, Exchange};
-use crate::engine::keeper::judge::{Keep, Start};
+use crate::engine::keeper::judge::{Keep, Start, Terms};
 use crate::engine::ledger::{Answer, Ask, Question, SourceRange, Verdict};
 use crate::engine::limits::Limits;
 use crate::moment::Moment;
@@ -151,8 +151,12 @@ impl Keeper {
             let again = last.is_none_or(|at| now.saturating_duration_since(*at) >= STORE_AGAIN_AFTER);
             let outcome = match case.question.ask {
                 Ask::Claim => {
-                    let accept = self.route.accept_foreign_offsets || grant.accept_foreign_offset;
-                    judge::claim(&case.identity, stored, grant.start, accept, detached).map(|start| {
+                    let terms = Terms {
+                        start: grant.start,
+                        offsets_since: self.route.offsets_since,
+                        accept_foreign: self.route.accept_foreign_offsets || grant.accept_foreign_offset,
+                    };
+                    judge::claim(&case.identity, stored, terms, detached).map(|start| {
                         let position = if let Start::At(position) = start { Some(position) } else { None };
                         starts.push(start);
                         position

@@ -75,6 +75,7 @@ pub(super) fn route() -> RouteConfig {
         name: RouteName::new("r").expect("legal"),
         fleet: FleetId::new("f").expect("legal"),
         incarnation: Revision(1),
+        offsets_since: Revision(1),
         source: cluster("source"),
         target: cluster("target"),
         group: GROUP.to_owned(),
