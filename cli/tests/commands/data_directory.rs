@@ -70,7 +70,22 @@ fn a_fleet_goes_on_from_its_backup_where_its_controllers_are_lost() {
     let restore = |fleet: &Fleet| fleet.configured(&["controller", "restore", &file]).output().expect("runs");
     ends(&restore(&fleet), 4, &["data", "not empty"]);
     fleet.kill();
-    fs::remove_dir_all(fleet.directory.path().join("data")).expect("removed");
+    let data = fleet.directory.path().join("data");
+    fs::remove_dir_all(&data).expect("removed");
+
+    // As a full disk is: writes fail.
+    let plain = fleet.configured(&["controller", "restore", &file]);
+    let script =
+        format!("trap '' XFSZ; ulimit -f 1; exec {} controller restore {file}", env!("CARGO_BIN_EXE_replisome"));
+    let mut full = Command::new("sh");
+    full.args(["-c", &script]).current_dir(fleet.directory.path());
+    full.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    ends(
+        &full.output().expect("runs"),
+        1,
+        &["data", "file too large", "nothing is left of this attempt", "restore again"],
+    );
+    assert_eq!(fs::read_dir(&data).expect("a directory").count(), 0);
 
     let revision = format!("as of revision {}", saved["revision"]);
     ends(&restore(&fleet), 0, &["restored to data", &revision, "decides alone now", "controller add ID"]);

@@ -33,6 +33,11 @@ pub(super) fn lost(node: u64) -> String {
     )
 }
 
+/// What is wrong with a directory that has no log, but other files of a controller.
+pub(super) fn log_is_gone(node: u64) -> String {
+    format!("its log is gone, only its other files are there: put it back; {}", lost(node))
+}
+
 /// What is wrong with a controller whose data directory is not the one that its fleet knows, and what to do about it.
 pub(super) fn mistaken_for(node: u64, known: &str, own: &str) -> String {
     format!(
@@ -65,8 +70,7 @@ impl DataDir {
         fs::create_dir_all(dir).map_err(|error| OpenError::Io { dir: dir.to_owned(), doing: "making it", error })?;
         if StoreId::exists(dir) && !SledDir::exists(dir) {
             // Going on with an empty log under the same store id would forget votes that were given.
-            let problem = format!("its log is gone, only its other files are there: put it back; {}", lost(node));
-            return Err(OpenError::Refused { dir: dir.to_owned(), problem });
+            return Err(OpenError::Refused { dir: dir.to_owned(), problem: log_is_gone(node) });
         }
         Self::on(Arc::new(SledDir::open(dir)?), dir, node)
     }

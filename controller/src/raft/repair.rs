@@ -2,21 +2,23 @@
 //!
 //! Sled writes `snap.*` files to open faster, in place, and reads them with a checksum: one that was being written when the
 //! machine lost its power, or that the disk lost, keeps it from opening at all. They hold nothing that `db` does not, and
-//! without them it reads all of `db` that it can (`witness` tells whether that is all). So they are moved out of its way, into a directory beside the log; first it is tried
-//! on a copy, so that a log that is damaged otherwise is left exactly as it was found. Nothing is deleted.
+//! without them it reads all of `db` that it can (`witness` tells whether that is all). So they are moved out of its way, into
+//! a directory beside the log. Nothing is deleted.
+//!
+//! Sled writes zeros over what it can't read as soon as it opens a log. So everything is tried on a copy first, and a log
+//! that is damaged otherwise is left exactly as it was found.
 
 use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::data_dir::{DataDir, lost};
+use super::data_dir::{DataDir, log_is_gone, lost};
 use super::disk::Disk;
 use super::durable_file::sync_dir;
 use super::settings::OpenError;
 use super::sled_dir::{self, SledDir};
-use super::witness;
+use super::store_id::StoreId;
 
 /// What a file of sled's begins with that it can do without.
 const SNAPSHOTS: &str = "snap.";
@@ -51,11 +53,37 @@ pub struct Aside {
 /// If a process uses the directory, or it is damaged in a way that nothing can be done about: it is as it was then.
 pub fn repair(dir: &Path, node: u64) -> Result<Repaired, OpenError> {
     if !SledDir::exists(dir) {
-        let problem = "there is no log in it: correct data-dir".to_owned();
+        let problem = match StoreId::exists(dir) {
+            true => log_is_gone(node),
+            false => "there is no log in it: correct data-dir".to_owned(),
+        };
         return Err(OpenError::Refused { dir: dir.to_owned(), problem });
     }
-    match look(dir, || DataDir::open(dir, node).map(|data| data.disk)) {
-        Err(OpenError::Damaged { what, .. }) => set_aside(dir, node, what),
+    let io = |doing| move |error| OpenError::Io { dir: dir.to_owned(), doing, error };
+    if sled_dir::is_in_use(dir).map_err(io("looking for who uses it"))? {
+        return Err(OpenError::InUse { dir: dir.to_owned() });
+    }
+    let trial = |keeps: &dyn Fn(&str) -> bool| {
+        let copy = dir.join(TRIAL);
+        make_copy(dir, &copy, keeps).map_err(io("copying it, to try it there"))?;
+        let found = look(&copy, || DataDir::open(&copy, node).map(|data| data.disk));
+        fs::remove_dir_all(&copy).map_err(io("removing the copy"))?;
+        Ok(found)
+    };
+    match trial(&|_| true)? {
+        Err(OpenError::Damaged { what, .. }) => {
+            let files = snapshots(&dir.join(sled_dir::DIR)).map_err(io("looking for files to move"))?;
+            if files.is_empty() || trial(&|name| !name.starts_with(SNAPSHOTS))?.is_err() {
+                let problem = format!(
+                    "its log is damaged where there is no second copy ({what}); it is as it was found. {}",
+                    lost(node)
+                );
+                return Err(OpenError::Refused { dir: dir.to_owned(), problem });
+            }
+            set_aside(dir, node, what, files)
+        }
+        // The directory is meant, not its copy.
+        Err(OpenError::Refused { problem, .. }) => Err(OpenError::Refused { dir: dir.to_owned(), problem }),
         found => found,
     }
 }
@@ -70,16 +98,9 @@ fn look(dir: &Path, open: impl FnOnce() -> Result<Disk, OpenError>) -> Result<Re
     read().map_err(|error: io::Error| damaged(error.to_string()))
 }
 
-fn set_aside(dir: &Path, node: u64, what: String) -> Result<Repaired, OpenError> {
+fn set_aside(dir: &Path, node: u64, what: String, files: Vec<String>) -> Result<Repaired, OpenError> {
     let io = |doing| move |error| OpenError::Io { dir: dir.to_owned(), doing, error };
     let log = dir.join(sled_dir::DIR);
-    let files = snapshots(&log).map_err(io("looking for files to move"))?;
-    let is_saved = !files.is_empty() && try_without(dir, &log).map_err(io("trying it on a copy"))?;
-    if !is_saved {
-        let problem =
-            format!("its log is damaged where there is no second copy ({what}); it is as it was found. {}", lost(node));
-        return Err(OpenError::Refused { dir: dir.to_owned(), problem });
-    }
     let mut numbers = (1..).map(|number| dir.join(format!("aside-{number}")));
     let aside = numbers.find(|path| !path.exists()).expect("there is a number that no directory has");
     fs::create_dir(&aside).map_err(io("making a directory for them"))?;
@@ -91,12 +112,6 @@ fn set_aside(dir: &Path, node: u64, what: String) -> Result<Repaired, OpenError>
     }
     let found = look(dir, || DataDir::open(dir, node).map(|data| data.disk))?;
     Ok(Repaired { aside: Some(Aside { what, dir: aside, files }), ..found })
-}
-
-/// The log in a directory without anything beside it.
-fn open(dir: &Path) -> Result<Disk, OpenError> {
-    let failed = |error| OpenError::Io { dir: dir.to_owned(), doing: "reading its log", error };
-    Disk::open(Arc::new(SledDir::open(dir)?)).map_err(failed)
 }
 
 fn snapshots(log: &Path) -> io::Result<Vec<String>> {
@@ -111,23 +126,20 @@ fn snapshots(log: &Path) -> io::Result<Vec<String>> {
     Ok(found)
 }
 
-/// Whether a copy of the log opens without those files, and is whole.
-fn try_without(dir: &Path, log: &Path) -> io::Result<bool> {
-    let trial = dir.join(TRIAL);
-    if trial.exists() {
-        fs::remove_dir_all(&trial)?;
+/// Copies a data directory, but for those files of sled's that are not kept.
+fn make_copy(dir: &Path, copy: &Path, keeps: &dyn Fn(&str) -> bool) -> io::Result<()> {
+    if copy.exists() {
+        fs::remove_dir_all(copy)?;
     }
-    fs::create_dir_all(trial.join(sled_dir::DIR))?;
-    for file in fs::read_dir(log)? {
-        let file = file?;
-        if file.file_type()?.is_file() && !file.file_name().to_string_lossy().starts_with(SNAPSHOTS) {
-            fs::copy(file.path(), trial.join(sled_dir::DIR).join(file.file_name()))?;
+    for place in ["", sled_dir::DIR] {
+        fs::create_dir_all(copy.join(place))?;
+        for file in fs::read_dir(dir.join(place))? {
+            let file = file?;
+            let is_kept = place.is_empty() || keeps(&file.file_name().to_string_lossy());
+            if file.file_type()?.is_file() && is_kept {
+                fs::copy(file.path(), copy.join(place).join(file.file_name()))?;
+            }
         }
     }
-    if dir.join(witness::FILE).exists() {
-        fs::copy(dir.join(witness::FILE), trial.join(witness::FILE))?;
-    }
-    let is_whole = look(&trial, || open(&trial)).is_ok();
-    fs::remove_dir_all(&trial)?;
-    Ok(is_whole)
+    Ok(())
 }

@@ -94,6 +94,32 @@ fn a_log_that_is_damaged_itself_is_left_as_it_was() {
 }
 
 #[test]
+fn a_directory_is_byte_for_byte_as_it_was_unless_the_repair_moved_something_aside() {
+    let pristine = used_twice();
+    let length = fs::metadata(pristine.path().join("log/db")).unwrap().len() as usize;
+    let mut refused = 0;
+    for at in (0..length).step_by(length / 12) {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, mut bytes) in contents(pristine.path()) {
+            let copy = dir.path().join(path.strip_prefix(pristine.path()).unwrap());
+            if copy.ends_with("log/db") {
+                bytes.iter_mut().skip(at).take(8).for_each(|byte| *byte ^= 0x55);
+            }
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs::write(copy, bytes).unwrap();
+        }
+        let before = contents(dir.path());
+        match repair(dir.path(), 1) {
+            Ok(repaired) if repaired.aside.is_some() => continue,
+            Ok(_) => {}
+            Err(_) => refused += 1,
+        }
+        assert!(contents(dir.path()) == before, "8 bytes at {at}");
+    }
+    assert!(refused > 0, "none of it was noticed");
+}
+
+#[test]
 fn a_log_whose_end_is_lost_is_refused_though_sled_opens_it() {
     let dir = used();
     let earlier = contents(dir.path());
@@ -154,6 +180,9 @@ fn nothing_is_repaired_while_a_controller_runs_or_where_there_is_none() {
     }
     assert!(matches!(repair(dir.path(), 1), Err(OpenError::InUse { .. })));
     drop(open);
+    fs::remove_dir_all(dir.path().join("log")).unwrap();
+    let error = repair(dir.path(), 1).unwrap_err().to_string();
+    assert!(error.contains("its log is gone"), "{error}");
     let empty = tempfile::tempdir().unwrap();
     let error = repair(empty.path(), 1).unwrap_err().to_string();
     assert!(error.contains("there is no log in it"), "{error}");

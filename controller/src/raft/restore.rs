@@ -41,6 +41,19 @@ pub fn restore(settings: &RaftSettings, backup: Backup) -> Result<BackupOf, Open
                        in it away";
         return Err(OpenError::Refused { dir: dir.clone(), problem: problem.to_owned() });
     }
+    write(settings, backup).or_else(|error| {
+        let OpenError::Io { doing, error, .. } = error else { return Err(error) };
+        // What is half made can't be started, nor restored into.
+        clear(dir).map_err(io("removing what was begun"))?;
+        let problem = format!("{doing}: {error}; nothing is left of this attempt: mend that, then restore again");
+        Err(OpenError::Refused { dir: dir.clone(), problem })
+    })
+}
+
+/// Makes it. What it opens is closed afterwards, whatever came of it.
+fn write(settings: &RaftSettings, backup: Backup) -> Result<BackupOf, OpenError> {
+    let dir = &settings.dir;
+    let io = |doing| move |error| OpenError::Io { dir: dir.clone(), doing, error };
     let Backup { of, mut table } = backup;
     let time_ms = now_ms();
     table.restore(time_ms, ACTOR);
@@ -61,6 +74,23 @@ pub fn restore(settings: &RaftSettings, backup: Backup) -> Result<BackupOf, Open
     disk.purge(last).map_err(io("writing where its log begins"))?;
     id.save(&*medium, dir)?;
     Ok(of)
+}
+
+/// Empties a directory that held nothing before.
+fn clear(dir: &Path) -> io::Result<()> {
+    let files = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        files => files?,
+    };
+    for file in files {
+        let file = file?;
+        match file.file_type()?.is_dir() {
+            _ if file.file_name() == NOT_OURS => {}
+            true => fs::remove_dir_all(file.path())?,
+            false => fs::remove_file(file.path())?,
+        }
+    }
+    Ok(())
 }
 
 fn is_empty(dir: &Path) -> io::Result<bool> {

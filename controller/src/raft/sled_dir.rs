@@ -143,6 +143,20 @@ fn open_sled(path: &Path) -> sled::Result<Db> {
     }
 }
 
+/// Whether a process has a directory's log open: sled holds a lock on its file.
+pub(super) fn is_in_use(dir: &Path) -> io::Result<bool> {
+    let file = File::open(dir.join(DIR).join("db"))?;
+    let give_up = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < give_up => sleep(Duration::from_millis(50)),
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Sled says this only in its text (`Config::try_lock`).
 fn is_lock(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 /// How often the kernel's table is looked through for one socket.
@@ -26,6 +26,13 @@ pub struct Relay {
 struct Way {
     cut: Mutex<BTreeSet<u32>>,
     mended: Condvar,
+}
+
+/// A connection that goes through.
+struct Carried {
+    from: SocketAddr,
+    /// Whose it is. Looked up only while somebody is cut off: that takes a while on a busy machine.
+    process: OnceLock<u32>,
 }
 
 impl Relay {
@@ -54,47 +61,61 @@ impl Relay {
 
     /// Holds back all that this process sends and is sent, on old connections and on new ones.
     pub fn cut_off(&self, pid: u32) {
-        self.way.cut.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
+        self.way.cut().insert(pid);
     }
 
     /// Lets everything through again, and what was held back first.
     pub fn mend(&self) {
-        self.way.cut.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.way.cut().clear();
         self.way.mended.notify_all();
     }
 }
 
 impl Way {
-    /// Waits while this process is cut off.
-    fn wait_for(&self, pid: u32) {
-        let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.mended.wait_while(cut, |cut| cut.contains(&pid)));
+    /// Waits while the process whose connection this is is cut off. One whose process is not found could not be cut, so it
+    /// ends.
+    fn wait_for(&self, carried: &Carried) -> io::Result<()> {
+        if self.cut().is_empty() {
+            return Ok(());
+        }
+        let pid = match carried.process.get() {
+            Some(pid) => *pid,
+            None => {
+                let found = process_at(carried.from)?;
+                *carried.process.get_or_init(|| found)
+            }
+        };
+        drop(self.mended.wait_while(self.cut(), |cut| cut.contains(&pid)));
+        Ok(())
+    }
+
+    fn cut(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.cut.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Carries one connection to its end.
 fn carry(way: &Way, incoming: &TcpStream, target: &str) -> io::Result<()> {
-    let pid = process_at(incoming.peer_addr()?)?;
-    way.wait_for(pid);
+    let carried = Carried { from: incoming.peer_addr()?, process: OnceLock::new() };
+    way.wait_for(&carried)?;
     let outgoing = TcpStream::connect(target)?;
     thread::scope(|scope| {
-        scope.spawn(|| pass(way, pid, incoming, &outgoing));
-        pass(way, pid, &outgoing, incoming);
+        scope.spawn(|| pass(way, &carried, incoming, &outgoing));
+        pass(way, &carried, &outgoing, incoming);
     });
     Ok(())
 }
 
 /// Passes on what comes from one side until it ends, and tells the other side so.
-fn pass(way: &Way, pid: u32, mut from: &TcpStream, mut to: &TcpStream) {
+fn pass(way: &Way, carried: &Carried, mut from: &TcpStream, mut to: &TcpStream) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(len @ 1..) = from.read(&mut buffer) {
-        way.wait_for(pid);
-        if to.write_all(&buffer[..len]).is_err() {
+        if way.wait_for(carried).and_then(|()| to.write_all(&buffer[..len])).is_err() {
             break;
         }
     }
-    // The end of a connection is not heard of either.
-    way.wait_for(pid);
+    // The end of a connection is not heard of either; one whose process is gone has nobody to hear it.
+    let _ = way.wait_for(carried);
     let _ = to.shutdown(Shutdown::Both);
 }
 
