@@ -22,7 +22,6 @@ mod output;
 mod values;
 mod worker;
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -77,15 +76,19 @@ enum Verb {
 fn main() -> ExitCode {
     let words = admin::behind_the_noun(std::env::args_os());
     let matches = command().try_get_matches_from(words);
-    let line = match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
-        Ok(line) => line,
-        Err(error) => {
-            // Help and version end here too, with code 0. A closed pipe is no failure.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+    let outcome = match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
+        Ok(line) => run(line.verb).map(|()| ExitCode::SUCCESS),
+        Err(error) => not_run(&error),
     };
-    let outcome = match line.verb {
+    outcome.unwrap_or_else(|failure| {
+        output::note(format!("error: {failure}"));
+        failure.exit_code()
+    })
+}
+
+/// Runs one verb.
+fn run(verb: Verb) -> Result<(), Failure> {
+    match verb {
         Verb::Mirror(args) => mirror::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Status(status) => status.run(),
@@ -98,14 +101,16 @@ fn main() -> ExitCode {
         Verb::Controller(controller) => controller.run(),
         Verb::Event(event) => event.run(),
         Verb::Completions { shell } => completions(shell),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output::note(format!("error: {failure}"));
-            failure.exit_code()
-        }
     }
+}
+
+/// Says why no verb runs: the command line is wrong, or asks for help or the version, which ends well.
+fn not_run(error: &clap::Error) -> Result<ExitCode, Failure> {
+    let printed = error.print();
+    if !error.use_stderr() {
+        output::is_read(printed)?;
+    }
+    Ok(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)))
 }
 
 /// The command line. What a noun's other verbs need to reach a fleet is of no use to those that
@@ -126,8 +131,7 @@ fn command() -> Command {
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command(), "replisome", &mut script);
-    let _ = io::Write::write_all(&mut io::stdout().lock(), &script);
-    Ok(())
+    output::result(String::from_utf8_lossy(&script).trim_end())
 }
 
 #[cfg(test)]

@@ -1,18 +1,31 @@
 //! Writing to the person: results to stdout, notes to stderr. A reader that went away (`replisome … | head`) ends
-//! nothing and panics nothing; what is left to say is dropped.
+//! nothing and panics nothing; what is left to say is dropped. Results that can't be written otherwise, such as to a
+//! full disk, are a failure: whoever reads the file later must not take it for whole.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
+use crate::failure::Failure;
+
 /// Writes a line of result to stdout.
-pub fn result(line: impl fmt::Display) {
-    // A closed pipe is the reader's choice, not a failure of the command.
-    let _ = writeln!(io::stdout().lock(), "{line}");
+pub fn result(line: impl fmt::Display) -> Result<(), Failure> {
+    streamed(line).map(|_is_read| ())
 }
 
 /// Writes a line of a stream of results to stdout; false once nobody reads it any more.
-pub fn streamed(line: impl fmt::Display) -> bool {
-    writeln!(io::stdout().lock(), "{line}").is_ok()
+pub fn streamed(line: impl fmt::Display) -> Result<bool, Failure> {
+    let mut stdout = io::stdout().lock();
+    is_read(writeln!(stdout, "{line}").and_then(|()| stdout.flush()))
+}
+
+/// What came of writing to stdout: whether somebody reads it.
+pub fn is_read(written: io::Result<()>) -> Result<bool, Failure> {
+    match written {
+        Ok(()) => Ok(true),
+        // A closed pipe is the reader's choice, not a failure of the command.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::failed(format!("standard output can't be written: {error}"))),
+    }
 }
 
 /// Writes a note to stderr.

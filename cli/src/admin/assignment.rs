@@ -178,8 +178,7 @@ async fn list(fleet: Fleet, request: ListAssignmentsRequest) -> Result<(), Failu
     } else {
         "no partitions; topics appear once a route matches them: see replisome route list"
     };
-    print::list(fleet.format, &rows, empty);
-    Ok(())
+    print::list(fleet.format, &rows, empty)
 }
 
 /// The rows that match.

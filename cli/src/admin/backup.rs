@@ -67,8 +67,7 @@ pub async fn backup(fleet: Fleet, file: &Path) -> Result<(), Failure> {
     print::object(fleet.format, &row, || {
         let BackupRow { file, fleet, revision, bytes, .. } = &row;
         format!("fleet {fleet} saved to {file} as of revision {revision} ({bytes} bytes)")
-    });
-    Ok(())
+    })
 }
 
 /// An older backup may be replaced, and an empty file; nothing else.

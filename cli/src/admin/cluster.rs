@@ -121,8 +121,7 @@ async fn add(
     let mut reply = fleet.client.change(&find_out, call).await?;
     reply.notes.splice(0..0, notes);
     let exists = format!("cluster {name} exists already; nothing was changed");
-    print::change(fleet.format, &reply, &format!("cluster {name} added"), &exists);
-    Ok(())
+    print::change(fleet.format, &reply, &format!("cluster {name} added"), &exists)
 }
 
 async fn clusters(fleet: &Fleet, name: &str) -> Result<Vec<ClusterRow>, Failure> {
@@ -133,8 +132,7 @@ async fn clusters(fleet: &Fleet, name: &str) -> Result<Vec<ClusterRow>, Failure>
 
 async fn list(fleet: Fleet) -> Result<(), Failure> {
     let rows = clusters(&fleet, "").await?;
-    print::list(fleet.format, &rows, "no clusters; add one with: replisome cluster add NAME --bootstrap HOST:PORT");
-    Ok(())
+    print::list(fleet.format, &rows, "no clusters; add one with: replisome cluster add NAME --bootstrap HOST:PORT")
 }
 
 async fn describe(fleet: Fleet, name: &ClusterName) -> Result<(), Failure> {
@@ -149,8 +147,7 @@ async fn describe(fleet: Fleet, name: &ClusterName) -> Result<(), Failure> {
             ("Routes", units::names(&row.routes)),
             ("Properties", properties.join("\n")),
         ])
-    });
-    Ok(())
+    })
 }
 
 async fn remove(fleet: Fleet, name: &ClusterName) -> Result<(), Failure> {

@@ -153,8 +153,7 @@ async fn list(fleet: Fleet) -> Result<(), Failure> {
     // One that knows a leader knows more.
     let reply = fleet.client.survey(call, |reply| leader(&reply.controllers).is_some(), |_| 0, |_| None).await?;
     let rows: Vec<_> = reply.controllers.into_iter().map(ControllerRow::from).collect();
-    print::list(fleet.format, &rows, "no controllers are known yet: the fleet has not begun");
-    Ok(())
+    print::list(fleet.format, &rows, "no controllers are known yet: the fleet has not begun")
 }
 
 async fn add(fleet: Fleet, id: u64, address: &str) -> Result<(), Failure> {
@@ -180,6 +179,5 @@ async fn change(
     exists: &str,
 ) -> Result<(), Failure> {
     let reply = fleet.client.change_by_steps("replisome controller list", call, |text| output::note(text)).await?;
-    print::change(fleet.format, &reply, done, exists);
-    Ok(())
+    print::change(fleet.format, &reply, done, exists)
 }

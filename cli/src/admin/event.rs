@@ -119,7 +119,7 @@ async fn list(fleet: Fleet, after: u64) -> Result<(), Failure> {
     let mut breaks = 0;
     let mut keep = |row| {
         rows.push(row);
-        true
+        Ok(true)
     };
     while let Read::Broken(failure) = cursor.read(&fleet, false, &mut keep).await? {
         breaks += 1;
@@ -127,8 +127,7 @@ async fn list(fleet: Fleet, after: u64) -> Result<(), Failure> {
             return Err(failure);
         }
     }
-    print::list(fleet.format, &rows, "no events");
-    Ok(())
+    print::list(fleet.format, &rows, "no events")
 }
 
 async fn follow(fleet: Fleet, after: u64) -> Result<(), Failure> {
@@ -189,7 +188,7 @@ impl Cursor {
         &mut self,
         fleet: &Fleet,
         follow: bool,
-        mut take: impl FnMut(EventRow) -> bool,
+        mut take: impl FnMut(EventRow) -> Result<bool, Failure>,
     ) -> Result<Read, Failure> {
         let (after_revision, mut skip) =
             if self.seen == ALL { (self.revision, 0) } else { (self.revision.saturating_sub(1), self.seen) };
@@ -202,7 +201,7 @@ impl Cursor {
                 Ok(Some(event)) => {
                     self.seen = if event.revision == self.revision && self.seen != ALL { self.seen + 1 } else { 1 };
                     self.revision = event.revision;
-                    if !take(event.into()) {
+                    if !take(event.into())? {
                         return Ok(Read::Enough);
                     }
                 }

@@ -158,7 +158,6 @@ impl Fleet {
         call: impl AsyncFn(Admin, RequestContext) -> Result<Response<ChangeReply>, Status>,
     ) -> Result<(), Failure> {
         let reply = self.client.change(find_out, call).await?;
-        print::change(self.format, &reply, done, exists);
-        Ok(())
+        print::change(self.format, &reply, done, exists)
     }
 }

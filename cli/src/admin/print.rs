@@ -27,16 +27,19 @@ pub trait Row: Serialize {
 }
 
 /// Prints rows; `empty` is what to say if there are none.
-pub fn list<R: Row>(format: Format, rows: &[R], empty: &str) {
+pub fn list<R: Row>(format: Format, rows: &[R], empty: &str) -> Result<(), Failure> {
     match format {
         Format::Json => json(&rows),
-        Format::Table if rows.is_empty() => output::note(empty),
+        Format::Table if rows.is_empty() => {
+            output::note(empty);
+            Ok(())
+        }
         Format::Table => output::result(table(rows, 0)),
     }
 }
 
 /// Prints one object; `page` is how a person reads it.
-pub fn object(format: Format, value: &impl Serialize, page: impl FnOnce() -> String) {
+pub fn object(format: Format, value: &impl Serialize, page: impl FnOnce() -> String) -> Result<(), Failure> {
     match format {
         Format::Json => json(value),
         Format::Table => output::result(page().trim_end()),
@@ -44,7 +47,7 @@ pub fn object(format: Format, value: &impl Serialize, page: impl FnOnce() -> Str
 }
 
 /// Prints that a change was made. `what` is what is so now: `route west-east added`.
-pub fn change(format: Format, reply: &ChangeReply, what: &str, exists: &str) {
+pub fn change(format: Format, reply: &ChangeReply, what: &str, exists: &str) -> Result<(), Failure> {
     for note in &reply.notes {
         output::note(format!("note: {note}"));
     }
@@ -53,7 +56,7 @@ pub fn change(format: Format, reply: &ChangeReply, what: &str, exists: &str) {
     }
     match format {
         Format::Json => json(&Changed { revision: reply.revision, existed: reply.existed }),
-        Format::Table if reply.existed => {}
+        Format::Table if reply.existed => Ok(()),
         Format::Table => output::result(format!("{what} (revision {})", reply.revision)),
     }
 }
@@ -66,8 +69,8 @@ struct Changed {
 }
 
 /// Prints a value as JSON.
-pub fn json(value: &impl Serialize) {
-    output::result(serde_json::to_string_pretty(value).expect("rows are plain data"));
+pub fn json(value: &impl Serialize) -> Result<(), Failure> {
+    output::result(serde_json::to_string_pretty(value).expect("rows are plain data"))
 }
 
 /// The rows below their columns' names. The last column is left out while it is empty,

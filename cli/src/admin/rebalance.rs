@@ -94,8 +94,7 @@ async fn plan(fleet: Fleet, moves_max: Option<u32>) -> Result<(), Failure> {
         );
     }
     let rows: Vec<_> = reply.moves.into_iter().map(PlannedMoveRow::from).collect();
-    print::list(fleet.format, &rows, "nothing to move: each worker has its even share");
-    Ok(())
+    print::list(fleet.format, &rows, "nothing to move: each worker has its even share")
 }
 
 /// The command that shows how balance stands.

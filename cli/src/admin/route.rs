@@ -227,8 +227,7 @@ async fn routes(fleet: &Fleet, name: &str) -> Result<Vec<RouteRow>, Failure> {
 
 async fn list(fleet: Fleet) -> Result<(), Failure> {
     let empty = "no routes; add one with: replisome route add NAME --source CLUSTER --target CLUSTER";
-    print::list(fleet.format, &routes(&fleet, "").await?, empty);
-    Ok(())
+    print::list(fleet.format, &routes(&fleet, "").await?, empty)
 }
 
 async fn describe(fleet: Fleet, name: &RouteName) -> Result<(), Failure> {
@@ -254,8 +253,7 @@ async fn describe(fleet: Fleet, name: &RouteName) -> Result<(), Failure> {
             ("Partitions", route.partitions.to_string()),
         ]);
         print::page_above(page, topic_list)
-    });
-    Ok(())
+    })
 }
 
 async fn pause(fleet: Fleet, name: &RouteName, reason: &str) -> Result<(), Failure> {

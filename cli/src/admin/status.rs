@@ -105,8 +105,7 @@ async fn status(fleet: Fleet) -> Result<(), Failure> {
         .survey(call, |reply| reply.led, |reply| reply.revision, |reply| leader(&reply.controllers))
         .await?;
     let status = Status::from(reply);
-    print::object(fleet.format, &status, || status.page());
-    Ok(())
+    print::object(fleet.format, &status, || status.page())
 }
 
 impl Status {

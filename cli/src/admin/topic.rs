@@ -208,8 +208,7 @@ pub async fn topics(fleet: &Fleet, request: ListTopicsRequest) -> Result<Vec<Top
 async fn list(fleet: Fleet, route: Option<RouteName>) -> Result<(), Failure> {
     let request = ListTopicsRequest { route: route.map(String::from).unwrap_or_default(), topic: String::new() };
     let rows = topics(&fleet, request).await?;
-    print::list(fleet.format, &rows, "no topics; add one with: replisome topic add --route ROUTE TOPIC");
-    Ok(())
+    print::list(fleet.format, &rows, "no topics; add one with: replisome topic add --route ROUTE TOPIC")
 }
 
 async fn describe(fleet: Fleet, named: Named) -> Result<(), Failure> {
@@ -230,8 +229,7 @@ async fn describe(fleet: Fleet, named: Named) -> Result<(), Failure> {
             ("Partitions", topic.partitions.to_string()),
         ]);
         print::page_above(page, assignments)
-    });
-    Ok(())
+    })
 }
 
 async fn pause(fleet: Fleet, named: Named, partition: Option<u32>, reason: String) -> Result<(), Failure> {

@@ -138,8 +138,7 @@ async fn workers(fleet: &Fleet, id: &str) -> Result<Vec<WorkerRow>, Failure> {
 
 async fn list(fleet: Fleet) -> Result<(), Failure> {
     let rows = workers(&fleet, "").await?;
-    print::list(fleet.format, &rows, "no workers; start one with: replisome worker run --config worker.toml");
-    Ok(())
+    print::list(fleet.format, &rows, "no workers; start one with: replisome worker run --config worker.toml")
 }
 
 async fn describe(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
@@ -161,8 +160,7 @@ async fn describe(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
             ("Load", units::rate(worker.bytes_per_second)),
         ]);
         print::page_above(page, assignments)
-    });
-    Ok(())
+    })
 }
 
 async fn drain(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {

@@ -35,10 +35,9 @@ pub fn repair(args: &RepairArgs) -> Result<(), Failure> {
     match aside {
         None => output::result(format!("{dir} is whole: {log}; nothing was done")),
         Some(Aside { what, dir: aside, files }) => {
-            output::result(format!("the log in {dir} did not open: {what}"));
-            output::result(format!("moved to {}: {}", aside.display(), files.join(", ")));
-            output::result(format!("it opens without, and is whole: {log}. Start the controller"));
+            output::result(format!("the log in {dir} did not open: {what}"))?;
+            output::result(format!("moved to {}: {}", aside.display(), files.join(", ")))?;
+            output::result(format!("it opens without, and is whole: {log}. Start the controller"))
         }
     }
-    Ok(())
 }

@@ -34,10 +34,10 @@ pub fn restore(args: &RestoreArgs) -> Result<(), Failure> {
     let settings = raft_settings(&config);
     let BackupOf { fleet, revision, .. } = raft::restore(&settings, backup).map_err(|error| untouched(&error))?;
     let (dir, node) = (settings.dir.display(), settings.node);
-    output::result(format!("fleet {fleet} restored to {dir} as of revision {revision}"));
+    let told = output::result(format!("fleet {fleet} restored to {dir} as of revision {revision}"));
     output::note(format!(
         "note: controller {node} decides alone now. Start it, then add the others, each with an empty data directory: \
          replisome controller add ID --address HOST:PORT"
     ));
-    Ok(())
+    told
 }

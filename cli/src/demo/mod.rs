@@ -68,14 +68,14 @@ async fn show() -> Result<(), Failure> {
     };
     stage.leave();
     let found = found?;
-    stage.print(&Line::new(Style::Plain, ""));
+    stage.print(&Line::new(Style::Plain, ""))?;
     for line in verdict::table(&found.audit) {
-        stage.print(&line);
+        stage.print(&line)?;
     }
-    stage.print(&Line::new(Style::Plain, ""));
+    stage.print(&Line::new(Style::Plain, ""))?;
     let claims = verdict::claims(&found);
     for claim in &claims {
-        stage.print(&claim.line());
+        stage.print(&claim.line())?;
     }
     conclude(claims.iter().filter(|claim| !claim.holds).count(), stage)
 }
@@ -90,8 +90,7 @@ fn conclude(untrue: usize, stage: Stage) -> Result<(), Failure> {
     crate::output::result(format_args!(
         "\nall of it is true; {} s, and neither a process nor a file is left",
         round(elapsed)
-    ));
-    Ok(())
+    ))
 }
 
 /// What must be known of a machine on which nothing runs in time.

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use rustix::termios::tcgetwinsize;
 
+use crate::failure::Failure;
 use crate::output;
 
 /// How a whole line looks, where that can be shown.
@@ -100,8 +101,8 @@ impl Screen {
     }
 
     /// Writes a line for good.
-    pub fn print(&self, line: &Line) {
-        output::result(line.written(usize::MAX, self.colour));
+    pub fn print(&self, line: &Line) -> Result<(), Failure> {
+        output::result(line.written(usize::MAX, self.colour))
     }
 }
 

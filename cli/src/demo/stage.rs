@@ -109,8 +109,8 @@ impl Stage {
     }
 
     /// Writes a line below all else.
-    pub fn print(&self, line: &Line) {
-        self.seen.borrow().screen.print(line);
+    pub fn print(&self, line: &Line) -> Result<(), Failure> {
+        self.seen.borrow().screen.print(line)
     }
 
     /// Waits until `probe` gives something.
@@ -201,7 +201,8 @@ impl Stage {
 
     /// A plain line, with the time.
     fn tell(&self, text: &str) {
-        self.print(&Line::new(Style::Plain, format!("{:>4.0} s  {text}", self.elapsed().as_secs_f64())));
+        // Progress only: what is found is written in the end, or can't be.
+        let _ = self.print(&Line::new(Style::Plain, format!("{:>4.0} s  {text}", self.elapsed().as_secs_f64())));
     }
 
     fn page(&self) -> Page {

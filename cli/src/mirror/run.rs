@@ -167,8 +167,8 @@ impl Mirror<'_> {
                 _ = ticks.tick() => drop(self.look()),
             }
         };
-        summary::print(&self.tally, self.started.elapsed());
+        let summed_up = summary::print(&self.tally, self.started.elapsed());
         self.process.end().await;
-        outcome.and(drained)
+        outcome.and(drained).and(summed_up)
     }
 }

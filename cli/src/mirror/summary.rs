@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use super::tally::{Amount, Tally};
+use crate::failure::Failure;
 use crate::output::{self, grouped};
 
 /// Prints what was copied in `elapsed`.
-pub fn print(tally: &Tally, elapsed: Duration) {
-    for line in lines(tally, elapsed) {
-        output::result(line);
-    }
+pub fn print(tally: &Tally, elapsed: Duration) -> Result<(), Failure> {
+    lines(tally, elapsed).into_iter().try_for_each(output::result)
 }
 
 fn lines(tally: &Tally, elapsed: Duration) -> Vec<String> {

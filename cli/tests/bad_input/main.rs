@@ -5,6 +5,7 @@ mod configuration;
 mod fleet;
 mod mirror;
 
+use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Output, Stdio};
 
@@ -63,6 +64,15 @@ fn a_reader_that_goes_away_causes_no_panic() {
     let mut stderr = String::new();
     child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("read");
     assert!(child.wait().expect("ends").success() && stderr.is_empty(), "{stderr}");
+}
+
+#[test]
+fn output_that_cant_be_written_is_a_failure() {
+    for args in [&["completions", "zsh"][..], &["--help"], &["--version"]] {
+        let full = File::options().write(true).open("/dev/full").expect("a device");
+        let output = command(args).stdout(full).output().expect("runs");
+        fails(&output, 1, &["error: standard output can't be written: No space left on device"]);
+    }
 }
 
 #[test]

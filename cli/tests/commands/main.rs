@@ -3,6 +3,7 @@
 
 mod data_directory;
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -232,6 +233,20 @@ fn a_controller_is_taken_in_and_out() {
     fleet.says(&["controller", "remove", "2"], 0, "controller 2 removed: stop it (revision ", "no vote any more");
     fleet.says(&["controller", "remove", "2"], 3, "", "there is no controller 2");
     fleet.says(&["controller", "remove", "1"], 4, "", "the only one with a vote");
+}
+
+#[test]
+fn results_that_cant_be_written_are_a_failure() {
+    let fleet = Fleet::start();
+    fleet.says(&["rebalance", "freeze"], 0, "frozen (revision ", "");
+    let events = ["event", "list", "-o", "json"];
+    for args in [&["status"][..], &events, &[&events[..], &["--follow"]].concat(), &["rebalance", "unfreeze"]] {
+        let full = File::options().write(true).open("/dev/full").expect("a device");
+        let output = fleet.command(args).stdout(full).output().expect("runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+        assert!(stderr.starts_with("error: standard output can't be written"), "{args:?}: {stderr}");
+    }
 }
 
 #[test]
