@@ -70,16 +70,23 @@ pub async fn backup(fleet: Fleet, file: &Path) -> Result<(), Failure> {
     })
 }
 
-/// An older backup may be replaced, and an empty file; nothing else.
+/// An older backup may be replaced, and an empty file; nothing else. What is no regular file is not even read: a pipe
+/// would never end, and in the place of a device or a link a file would be put.
 fn check_replaceable(file: &Path) -> Result<(), Failure> {
     let shown = file.display();
-    let mut head = Vec::new();
-    match File::open(file).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head)) {
-        Ok(_) if head.is_empty() || Backup::is_begun_by(&head) => Ok(()),
-        Ok(_) => Err(Failure::conflict(format!("{shown}: is there and is no backup: name another file, or remove it"))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Failure::failed(format!("{shown}: can't be replaced: {error}"))),
+    let failed = |error| Failure::failed(format!("{shown}: can't be replaced: {error}"));
+    match fs::symlink_metadata(file) {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(Failure::conflict(format!("{shown}: is there and is no regular file: name another file"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
     }
+    let mut head = Vec::new();
+    File::open(file).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head)).map_err(failed)?;
+    if head.is_empty() || Backup::is_begun_by(&head) {
+        return Ok(());
+    }
+    Err(Failure::conflict(format!("{shown}: is there and is no backup: name another file, or remove it")))
 }
 
 /// Fetches it from one controller, and makes sure that it is whole.
@@ -98,7 +105,25 @@ async fn fetch(mut admin: Admin, unled: bool) -> Result<Response<Sent>, Status> 
 fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = PathBuf::from(format!("{}.part", file.display()));
     let mut part = File::create(&beside)?;
-    part.write_all(bytes)?;
-    part.sync_all()?;
-    fs::rename(&beside, file)
+    let replaced = part.write_all(bytes).and_then(|()| part.sync_all()).and_then(|()| fs::rename(&beside, file));
+    if replaced.is_err() {
+        // On a full disk it would only be in the way. The first error is the one to tell.
+        let _ = fs::remove_file(&beside);
+    }
+    replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_that_fails_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let taken = directory.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        assert!(replace(&taken, b"bytes").is_err());
+        let left: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left, [taken]);
+    }
 }

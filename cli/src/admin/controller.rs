@@ -57,8 +57,9 @@ enum Verb {
     },
     /// Save what the fleet knows (its table) in a file; secrets are in it as references only
     #[command(
-        after_help = "An older backup of that name is replaced; any other file is not. Without a leader it is the newest table that any of the named \
-        controllers has, with a note.\n\n  replisome controller backup fleet.backup"
+        after_help = "An older backup of that name is replaced; any other file is not, nor a pipe, a device, a link or a \
+        directory. Without a leader it is the newest table that any of the named controllers has, with a note.\n\n  \
+        replisome controller backup fleet.backup"
     )]
     Backup {
         /// The file

@@ -96,6 +96,17 @@ fn a_wrong_command_line_is_usage() {
 }
 
 #[test]
+fn a_backup_goes_into_no_pipe_device_link_or_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink("none", &link).expect("made");
+    // Standard output is a pipe here, which nobody writes into: who reads it waits for ever.
+    for file in ["/dev/null", "/dev/full", "/tmp", link.to_str().expect("text"), "/dev/stdout", "/proc/self/fd/1"] {
+        fails(&at(NOWHERE, &["controller", "backup", file]), 4, &[file, "is no regular file: name another file"]);
+    }
+}
+
+#[test]
 fn a_literal_secret_is_refused_by_its_name_before_anything_is_sent() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("west.properties");
