@@ -40,10 +40,21 @@ impl From<LogFormatArg> for LogFormat {
 
 /// An address as it is given, which may be a name; only its form is checked here.
 pub fn host_and_port(text: &str) -> Result<String, String> {
-    match text.rsplit_once(':') {
-        Some((host, port)) if is_host(host) && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
-        _ => Err("give a host and a port, such as 127.0.0.1:9404 or localhost:9404".to_owned()),
+    match port(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("give a host and a port, such as 127.0.0.1:9404 or localhost:9404".to_owned()),
     }
+}
+
+/// Whether somebody can be reached at the address: port 0 is only good for listening.
+pub fn is_reachable_form(text: &str) -> bool {
+    port(text).is_some_and(|port| port > 0)
+}
+
+/// The port of an address, if that is one.
+fn port(text: &str) -> Option<u16> {
+    let (host, port) = text.rsplit_once(':')?;
+    is_host(host).then(|| port.parse().ok())?
 }
 
 /// A name, an IPv4 address, or an IPv6 address in brackets.
@@ -94,6 +105,9 @@ mod tests {
         for bad in ["nonsense", ":9404", "localhost:", "localhost:port", "127.0.0.1:70000", "", "http://a:1", "::1:1"] {
             assert!(host_and_port(bad).is_err(), "{bad}");
         }
+        assert!(
+            is_reachable_form("broker-1:9092") && !is_reachable_form("broker-1:0") && !is_reachable_form("broker-1")
+        );
     }
 
     #[test]

@@ -158,6 +158,9 @@ fn properties_are_checked_before_anything_is_sent() {
         (&["--properties", "/no/such/file"], vec!["--properties /no/such/file: can't be read"]),
         (&["--bootstrap", "a:1", "--property", "linger_ms=5"], vec!["linger_ms", "did you mean linger.ms?"]),
         (&["--bootstrap", "a:1", "--property", "linger.ms=soon"], vec!["linger.ms=soon"]),
+        (&["--bootstrap", "a:1,foo"], vec!["bootstrap.servers: \"foo\"", "HOST:PORT, such as broker-1:9092"]),
+        (&["--bootstrap", "127.0.0.1:99999"], vec!["\"127.0.0.1:99999\"", "HOST:PORT"]),
+        (&["--property", "metadata.broker.list=a:0"], vec!["metadata.broker.list: \"a:0\"", "HOST:PORT"]),
         (&["--bootstrap", "a:1", "--property", "plugin.library.paths=x"], vec!["plugin.library.paths"]),
     ] {
         fails(&at(NOWHERE, &[&["cluster", "add", "west"], flags].concat()), 2, &texts);
