@@ -76,7 +76,7 @@ impl ControllerCommand {
     pub fn run(self) -> Result<(), Failure> {
         match self.verb {
             Verb::Run(args) => {
-                self.fleet.check_absent("controller run")?;
+                self.fleet.check_absent("controller run", None)?;
                 crate::controller::run(&args)
             }
             Verb::List => self.fleet.run(list),
@@ -84,11 +84,11 @@ impl ControllerCommand {
             Verb::Remove { id } => self.fleet.run(async |fleet| remove(fleet, id).await),
             Verb::Backup { file } => self.fleet.run(async |fleet| backup(fleet, &file).await),
             Verb::Restore(args) => {
-                self.fleet.check_absent("controller restore")?;
+                self.fleet.check_absent("controller restore", None)?;
                 crate::controller::restore(&args)
             }
             Verb::Repair(args) => {
-                self.fleet.check_absent("controller repair")?;
+                self.fleet.check_absent("controller repair", None)?;
                 crate::controller::repair(&args)
             }
         }

@@ -114,17 +114,20 @@ impl FleetArgs {
         self.output.unwrap_or(Format::Table)
     }
 
-    /// Refuses these flags where they would say nothing.
-    fn check_absent(&self, verb: &str) -> Result<(), Failure> {
+    /// Refuses these flags where they would say nothing. `key` is the one by which the verb's configuration file says
+    /// what `--controllers` does, if there is one; the other flags have none.
+    fn check_absent(&self, verb: &str, key: Option<&str>) -> Result<(), Failure> {
         let given = [
             ("--controllers", self.controllers.is_some()),
             ("--output", self.output.is_some()),
             ("--timeout", self.timeout.is_some()),
         ];
-        match given.iter().find(|(_, is_given)| *is_given) {
-            Some((flag, _)) => Err(Failure::usage(format!("{verb} takes no {flag}: set it in its configuration file"))),
-            None => Ok(()),
-        }
+        let Some((flag, _)) = given.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
+        let remedy = match key.filter(|_| *flag == "--controllers") {
+            Some(key) => format!("set the key {key} in its configuration file, or {CONTROLLERS_VARIABLE}"),
+            None => "leave it out; it is for commands that ask a fleet".to_owned(),
+        };
+        Err(Failure::usage(format!("{verb} takes no {flag}: {remedy}")))
     }
 
     /// Runs one command.

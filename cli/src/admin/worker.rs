@@ -59,7 +59,7 @@ impl WorkerCommand {
     pub fn run(self) -> Result<(), Failure> {
         match self.verb {
             Verb::Run(args) => {
-                self.fleet.check_absent("worker run")?;
+                self.fleet.check_absent("worker run", Some("controllers"))?;
                 crate::worker::run(&args)
             }
             Verb::List => self.fleet.run(list),

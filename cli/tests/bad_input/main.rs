@@ -84,3 +84,16 @@ fn run_offers_no_flag_that_would_say_nothing() {
         fails(&replisome(&[noun, "run", "--controllers", "127.0.0.1:1"]), 2, &["--controllers"]);
     }
 }
+
+#[test]
+fn a_flag_that_would_say_nothing_is_refused_with_a_hint_that_is_true() {
+    for (line, texts) in [
+        (&["worker", "run", "--controllers", "a:1"][..], ["no --controllers: set the key controllers", "REPLISOME_C"]),
+        (&["worker", "run", "-o", "json"], ["worker run takes no --output: leave it out", "commands that ask a fleet"]),
+        (&["controller", "run", "--controllers", "a:1"], ["controller run takes no --controllers", "leave it out"]),
+        (&["controller", "restore", "file", "-o", "json"], ["controller restore takes no --output", "leave it out"]),
+        (&["controller", "repair", "--timeout", "1s"], ["controller repair takes no --timeout", "leave it out"]),
+    ] {
+        fails(&replisome(line), 2, &texts);
+    }
+}
