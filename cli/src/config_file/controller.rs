@@ -77,13 +77,18 @@ impl ControllerFile {
     fn of(layers: Layers, insecure: bool) -> Result<Self, Failure> {
         let node_id = layers.whole(&NODE_ID, 1, u64::MAX)?;
         let node_id = layers.needed(&NODE_ID, node_id, "1")?;
-        let data_dir = layers.needed(&DATA_DIR, layers.text(&DATA_DIR)?, "\"data/controller-1\"")?;
+        let data_dir = data_dir(&layers)?;
         let listen_text = layers.needed(&LISTEN, layers.text(&LISTEN)?, "\"127.0.0.1:7401\"")?;
         let listen = layers.needed(&LISTEN, listen::address(&layers, &LISTEN, insecure)?, "")?;
         if listen.port() == 0 {
             return Err(
                 layers.wrong(&LISTEN, format_args!("{listen_text:?}: give a port above 0: others must find it"))
             );
+        }
+        let http_listen = listen::address(&layers, &HTTP_LISTEN, insecure)?;
+        if http_listen == Some(listen) {
+            let text = "is the address of listen, too: give each a port of its own";
+            return Err(layers.wrong(&HTTP_LISTEN, format_args!("{:?} {text}", listen.to_string())));
         }
         let advertise = layers.parsed(&ADVERTISE, host_and_port)?.unwrap_or(listen_text);
         if is_nowhere(&advertise) {
@@ -105,10 +110,10 @@ impl ControllerFile {
         }
         Ok(Self {
             node_id,
-            data_dir: data_dir.into(),
+            data_dir,
             listen,
             advertise,
-            http_listen: listen::address(&layers, &HTTP_LISTEN, insecure)?,
+            http_listen,
             initial_members,
             heartbeat,
             lease,
@@ -118,6 +123,21 @@ impl ControllerFile {
             notes: layers.notes,
         })
     }
+}
+
+/// Where the log is kept: a directory, which need not be there yet.
+fn data_dir(layers: &Layers) -> Result<PathBuf, Failure> {
+    let example = "\"data/controller-1\"";
+    let named = |text: &str| match text.trim() {
+        "" => Err(format!("name a directory, such as {example}")),
+        _ => Ok(PathBuf::from(text)),
+    };
+    let path = layers.needed(&DATA_DIR, layers.parsed(&DATA_DIR, named)?, example)?;
+    if path.exists() && !path.is_dir() {
+        let text = "is there and is no directory: name another place, or move that away";
+        return Err(layers.wrong(&DATA_DIR, format_args!("{path:?} {text}")));
+    }
+    Ok(path)
 }
 
 /// Whether the address says to listen everywhere, which is nowhere to go to.

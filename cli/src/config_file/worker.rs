@@ -55,13 +55,19 @@ impl WorkerFile {
             host_and_port(address)
                 .map_err(|remedy| layers.wrong(&CONTROLLERS, format_args!("{address:?}: {remedy}")))?;
         }
+        let http_listen = listen::address(&layers, &HTTP_LISTEN, insecure)?;
+        let own = http_listen.map(|address| address.to_string());
+        if let Some(address) = own.filter(|own| controllers.iter().flatten().any(|controller| controller == own)) {
+            let text = "is the address of a controller, too: give a port of its own";
+            return Err(layers.wrong(&HTTP_LISTEN, format_args!("{address:?} {text}")));
+        }
         let lanes = layers.whole(&LANES, 1, LANES_MAX)?.unwrap_or(LANES_DEFAULT);
         let weight = layers.whole(&WEIGHT, 1, u64::from(WEIGHT_MAX))?;
         let weight = weight.map(|weight| u32::try_from(weight).expect("at most WEIGHT_MAX"));
         Ok(Self {
             id: layers.needed(&ID, id, "\"w1\"")?,
             controllers: layers.needed(&CONTROLLERS, controllers, "[\"127.0.0.1:7401\"]")?,
-            http_listen: listen::address(&layers, &HTTP_LISTEN, insecure)?,
+            http_listen,
             lanes: usize::try_from(lanes).expect("at most LANES_MAX"),
             memory_bytes: layers.parsed(&MEMORY, memory_bytes)?.unwrap_or(MEMORY_BYTES_DEFAULT),
             weight: weight.map(Weight::try_from).transpose().expect("in these bounds").unwrap_or_default(),

@@ -84,6 +84,24 @@ fn a_value_of_the_wrong_form_is_named_with_its_key() {
 }
 
 #[test]
+fn a_data_directory_is_a_directory() {
+    for empty in ["", " "] {
+        let line = format!("data-dir = \"{empty}\"");
+        controller("data-dir = \"data\"", &line).fails(2, &["c.toml:2: key data-dir", "name a directory, such as"]);
+    }
+    let texts = ["c.toml:2: key data-dir: \"c.toml\"", "is no directory: name another place"];
+    controller("data-dir = \"data\"", "data-dir = \"c.toml\"").fails(2, &texts);
+}
+
+#[test]
+fn two_things_do_not_listen_at_one_address() {
+    controller("node-id = 1", "http-listen = \"127.0.0.1:7401\"\nnode-id = 1")
+        .fails(2, &["c.toml:1: key http-listen: \"127.0.0.1:7401\"", "address of listen", "a port of its own"]);
+    worker("http-listen = \"127.0.0.1:7401\"\n")
+        .fails(2, &["c.toml:3: key http-listen: \"127.0.0.1:7401\"", "address of a controller", "a port of its own"]);
+}
+
+#[test]
 fn the_environment_wins_and_is_named_when_it_is_wrong() {
     let worker = worker("");
     let wrong = |name, value| worker.run(&["--config", "c.toml"], &[(name, value)]);
