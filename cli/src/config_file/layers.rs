@@ -1,4 +1,5 @@
 //! A file and the environment, laid over each other: for each key the value that counts, and the place it was given.
+//! What lies below is checked all the same, so that no mistake in the file waits for the variable to go, and noted.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -56,7 +57,8 @@ struct Given {
 /// All that was given.
 pub struct Layers {
     file: Option<String>,
-    given: BTreeMap<&'static str, Given>,
+    /// What the file says, and over it what the environment says: the last one counts.
+    given: BTreeMap<&'static str, Vec<Given>>,
     /// What the user should know all the same.
     pub notes: Vec<String>,
 }
@@ -92,9 +94,7 @@ impl Layers {
             let distance = |key: &&Key| strsim::osa_distance(&variable, &environment_name(key.name));
             let Some(nearest) = keys.iter().min_by_key(distance) else { continue };
             match distance(&nearest) {
-                0 => {
-                    layers.given.insert(nearest.name, Given { place: variable, value: Value::Environment(text) });
-                }
+                0 => layers.take_variable(nearest.name, variable, text),
                 1..=DISTANCE_MAX => layers.notes.push(format!(
                     "the environment variable {variable} is not read: did you mean {}?",
                     environment_name(nearest.name)
@@ -103,6 +103,14 @@ impl Layers {
             }
         }
         Ok(layers)
+    }
+
+    fn take_variable(&mut self, key: &'static str, variable: String, text: String) {
+        let given = self.given.entry(key).or_default();
+        if let Some(Given { place, .. }) = given.last() {
+            self.notes.push(format!("{key} is taken from {variable}, not from {place}"));
+        }
+        given.push(Given { place: variable, value: Value::Environment(text) });
     }
 
     fn take_file(&mut self, name: &str, text: &str, keys: &[Key]) -> Result<(), Failure> {
@@ -126,7 +134,7 @@ impl Layers {
             let place_of_key = place(name.span().start);
             if let Some(key) = keys.iter().find(|key| key.name == full) {
                 let value = value_of(value);
-                self.given.insert(key.name, Given { place: place_of_key, value });
+                self.given.insert(key.name, vec![Given { place: place_of_key, value }]);
                 continue;
             }
             let inside = format!("{full}.");
@@ -142,23 +150,22 @@ impl Layers {
 
     /// A text.
     pub fn text(&self, key: &Key) -> Result<Option<String>, Failure> {
-        self.take(key, "a text in quotes", |value| match value {
-            Value::Text(text) | Value::Environment(text) => Some(text.clone()),
-            _ => None,
-        })
+        self.parsed(key, |text| Ok(text.to_owned()))
     }
 
     /// A text that is read by `parse`, whose error is a remedy.
     pub fn parsed<T>(&self, key: &Key, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
-        let Some(text) = self.text(key)? else { return Ok(None) };
-        parse(&text).map(Some).map_err(|remedy| self.wrong(key, format_args!("{text:?}: {remedy}")))
+        self.take(key, |value| match value {
+            Value::Text(text) | Value::Environment(text) => parse(text).map_err(|remedy| format!("{text:?}: {remedy}")),
+            _ => Err(other_form("a text in quotes", value)),
+        })
     }
 
     /// A whole number of at least `min`.
     pub fn whole(&self, key: &Key, min: u64, max: u64) -> Result<Option<u64>, Failure> {
         let form =
             format!("a whole number from {min}{}", if max == u64::MAX { String::new() } else { format!(" to {max}") });
-        self.take(key, &form, |value| match value {
+        self.take_form(key, &form, |value| match value {
             Value::Whole(text) | Value::Environment(text) => {
                 text.trim().parse().ok().filter(|number| (min..=max).contains(number))
             }
@@ -168,7 +175,7 @@ impl Layers {
 
     /// A list of texts; in the environment with commas between.
     pub fn list(&self, key: &Key) -> Result<Option<Vec<String>>, Failure> {
-        self.take(key, "a list of texts, such as [\"127.0.0.1:7401\"]", |value| match value {
+        self.take_form(key, "a list of texts, such as [\"127.0.0.1:7401\"]", |value| match value {
             Value::List(values) => values.iter().map(as_text).collect(),
             Value::Environment(text) => Some(items(text).map(str::to_owned).collect()),
             _ => None,
@@ -178,7 +185,7 @@ impl Layers {
     /// A table of texts; in the environment `NAME=TEXT` with commas between.
     pub fn map(&self, key: &Key) -> Result<Option<BTreeMap<String, String>>, Failure> {
         assert!(key.is_map, "{} is declared as a plain key", key.name);
-        self.take(key, "a table, such as { \"1\" = \"127.0.0.1:7401\" }", |value| match value {
+        self.take_form(key, "a table, such as { \"1\" = \"127.0.0.1:7401\" }", |value| match value {
             Value::Map(values) => values.iter().map(|(name, value)| Some((name.clone(), as_text(value)?))).collect(),
             Value::Environment(text) => items(text)
                 .map(|item| item.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())))
@@ -203,19 +210,44 @@ impl Layers {
 
     /// A refusal of what was given for the key.
     pub fn wrong(&self, key: &Key, text: impl Display) -> Failure {
-        match self.given.get(key.name) {
-            Some(Given { place, value: Value::Environment(_) }) => Failure::usage(format!("{place}: {text}")),
-            Some(Given { place, .. }) => Failure::usage(format!("{place}: key {}: {text}", key.name)),
+        match self.given(key).last() {
+            Some(given) => given.wrong(key, text),
             None => Failure::usage(format!("key {}: {text}", key.name)),
         }
     }
 
-    fn take<T>(&self, key: &Key, form: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, Failure> {
-        let Some(given) = self.given.get(key.name) else { return Ok(None) };
-        read(&given.value)
-            .map(Some)
-            .ok_or_else(|| self.wrong(key, format_args!("give {form}, not {}", shown(&given.value))))
+    fn given(&self, key: &Key) -> &[Given] {
+        self.given.get(key.name).map_or(&[], Vec::as_slice)
     }
+
+    /// The value that counts, as `read` has it, whose error is what to say of a value. Each value is read.
+    fn take<T>(&self, key: &Key, read: impl Fn(&Value) -> Result<T, String>) -> Result<Option<T>, Failure> {
+        let mut taken = None;
+        for given in self.given(key) {
+            taken = Some(read(&given.value).map_err(|text| given.wrong(key, text))?);
+        }
+        Ok(taken)
+    }
+
+    /// The same where all that can be wrong is the form.
+    fn take_form<T>(&self, key: &Key, form: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, Failure> {
+        self.take(key, |value| read(value).ok_or_else(|| other_form(form, value)))
+    }
+}
+
+impl Given {
+    /// A refusal of this value.
+    fn wrong(&self, key: &Key, text: impl Display) -> Failure {
+        let Self { place, value } = self;
+        match value {
+            Value::Environment(_) => Failure::usage(format!("{place}: {text}")),
+            _ => Failure::usage(format!("{place}: key {}: {text}", key.name)),
+        }
+    }
+}
+
+fn other_form(form: &str, value: &Value) -> String {
+    format!("give {form}, not {}", shown(value))
 }
 
 /// The variable that a key is given by in the environment.
@@ -343,6 +375,20 @@ mod tests {
         let wrong = layers("", &[("REPLISOME_NODE_ID", "0"), ("REPLISOME_INITIAL_MEMBERS", "a:1")]).unwrap();
         assert!(text(wrong.whole(&ID, 1, 9).err()).starts_with("REPLISOME_NODE_ID: give a whole number"));
         assert!(text(wrong.map(&MEMBERS).err()).starts_with("REPLISOME_INITIAL_MEMBERS: give a table"));
+    }
+
+    #[test]
+    fn what_the_environment_lies_over_is_noted_and_checked_all_the_same() {
+        let environment = [("REPLISOME_NODE_ID", "2"), ("REPLISOME_TIMING_LEASE", "7s")];
+        let noted = layers("\nnode-id = 1\n", &environment).unwrap();
+        assert_eq!(noted.notes, ["node-id is taken from REPLISOME_NODE_ID, not from c.toml:2"]);
+        let wrong = layers("node-id = '1'\n[timing]\nlease = '5'\n", &environment).unwrap();
+        assert_eq!(
+            wrong.whole(&ID, 1, 9).unwrap_err().text,
+            "c.toml:1: key node-id: give a whole number from 1 to 9, not \"1\""
+        );
+        let lease = wrong.parsed(&LEASE, crate::values::duration).unwrap_err();
+        assert!(lease.text.starts_with("c.toml:3: key timing.lease: \"5\": give a number with a unit"), "{lease}");
     }
 
     #[test]

@@ -114,6 +114,17 @@ fn the_environment_wins_and_is_named_when_it_is_wrong() {
 }
 
 #[test]
+fn what_the_environment_lies_over_is_checked_and_noted() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let http_listen = format!("http-listen = \"{}\"\n", taken.local_addr().expect("bound"));
+    let over = [("REPLISOME_CONTROLLERS", "127.0.0.1:7402"), ("REPLISOME_LANES", "3")];
+    let output = worker(&http_listen).run(&["--config", "c.toml"], &over);
+    fails(&output, 1, &["note: controllers is taken from REPLISOME_CONTROLLERS, not from c.toml:2", "http-listen"]);
+    let output = worker("lanes = \"two\"\n").run(&["--config", "c.toml"], &over);
+    fails(&output, 2, &["c.toml:3: key lanes: give a whole number from 1 to 256, not \"two\""]);
+}
+
+#[test]
 fn listening_where_others_reach_it_takes_insistence() {
     for open in ["0.0.0.0:7401", "[::]:7401", "192.0.2.1:7401"] {
         let listen = format!("advertise = \"127.0.0.1:7401\"\nlisten = \"{open}\"");
