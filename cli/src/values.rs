@@ -66,6 +66,11 @@ fn is_host(host: &str) -> bool {
     }
 }
 
+/// The number of a partition.
+pub fn partition(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "a partition is a whole number from 0".to_owned())
+}
+
 /// A size with its unit.
 pub fn memory_bytes(text: &str) -> Result<usize, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();

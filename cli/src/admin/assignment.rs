@@ -12,6 +12,7 @@ use super::print::{self, Row};
 use super::reason::{self, ReasonRow};
 use super::{Admin, Fleet, FleetArgs, units};
 use crate::failure::Failure;
+use crate::values::partition;
 
 /// Assignments: which worker copies which partition
 #[derive(clap::Args)]
@@ -70,7 +71,7 @@ struct PartitionArgs {
     #[arg(long, short, value_name = "TOPIC")]
     topic: TopicName,
     /// The partition
-    #[arg(long, short, value_name = "N")]
+    #[arg(long, short, value_name = "N", value_parser = partition, allow_negative_numbers = true)]
     partition: u32,
 }
 

@@ -13,6 +13,7 @@ use super::print::{self, Row};
 use super::reason::{self, ReasonRow};
 use super::{Admin, Fleet, FleetArgs, start, units};
 use crate::failure::Failure;
+use crate::values::partition;
 
 /// Topics of a route: add, list, describe, pause, resume, remove
 #[derive(clap::Args)]
@@ -64,7 +65,7 @@ enum Verb {
         #[command(flatten)]
         named: Named,
         /// Only this partition
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = partition, allow_negative_numbers = true)]
         partition: Option<u32>,
         /// Why, for those who look at events later
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
@@ -75,7 +76,7 @@ enum Verb {
         #[command(flatten)]
         named: Named,
         /// Only this partition
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = partition, allow_negative_numbers = true)]
         partition: Option<u32>,
         /// Accept, this once, stored offsets that speak of another topic (re-created since) or another fleet
         #[arg(long = "continue")]

@@ -82,16 +82,29 @@ fn a_wrong_command_line_is_usage() {
         (&["route", "list", "-o", "yaml"], vec!["yaml", "table", "json"]),
         (&["route", "list", "--timeout", "10"], vec!["--timeout", "10", "500ms"]),
         (&["topic", "add", "orders"], vec!["--route"]),
-        (&["topic", "pause", "-r", "r", "t", "--partition", "-1"], vec!["-1"]),
         (&["assignment", "move", "-r", "r", "-t", "t", "-p", "0"], vec!["--to"]),
         (&["rebalance", "run", "--max-moves", "0"], vec!["--max-moves", "0"]),
         (&["assignment", "pin", "-r", "r", "-t", "t", "--to", "w"], vec!["--partition"]),
-        (&["assignment", "unpin", "-r", "r", "-t", "t", "-p", "x"], vec!["--partition", "x"]),
         (&["controller", "add", "4"], vec!["--address"]),
         (&["controller", "add", "4", "--address", "nowhere"], vec!["nowhere", "a host and a port"]),
         (&["controller", "remove", "0"], vec!["0"]),
     ] {
         fails(&at(NOWHERE, line), 2, &texts);
+    }
+}
+
+#[test]
+fn a_partition_is_a_whole_number_from_0() {
+    for verb in [
+        &["topic", "pause", "-r", "r", "t"][..],
+        &["topic", "resume", "-r", "r", "t"],
+        &["assignment", "unpin", "-r", "r", "-t", "t"],
+    ] {
+        for wrong in ["-1", "-1.5", "x", "1.5", "4294967296", ""] {
+            let output = at(NOWHERE, &[verb, &["--partition", wrong]].concat());
+            fails(&output, 2, &["--partition", wrong, "a partition is a whole number from 0"]);
+            assert!(!String::from_utf8_lossy(&output.stderr).contains("tip:"), "{output:?}");
+        }
     }
 }
 
