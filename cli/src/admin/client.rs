@@ -2,6 +2,7 @@
 //! so that asking again does not do it twice; one that was sent and never answered has an unknown outcome, which is
 //! neither success nor failure.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use proto::v1::{ChangeReply, ControllerChangeReply, RequestContext};
@@ -12,14 +13,20 @@ use super::actor::actor;
 use super::attempt::{self, Admin, Trouble};
 use super::search::Search;
 use crate::failure::{Exit, Failure};
+use crate::output;
 
 /// How long to wait between two rounds over all controllers: an election takes a few of these.
 const ROUND_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a person looks at nothing before wondering what goes on.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// A client of a fleet.
 pub struct Client {
     controllers: Vec<String>,
     timeout: Duration,
+    /// Whether it was said that a leader is waited for: once is enough.
+    is_wait_told: Cell<bool>,
 }
 
 /// Why nothing came of asking.
@@ -33,7 +40,7 @@ enum Lost {
 impl Client {
     /// A client that tries each of `controllers`, for `timeout` in all.
     pub fn new(controllers: Vec<String>, timeout: Duration) -> Self {
-        Self { controllers, timeout }
+        Self { controllers, timeout, is_wait_told: Cell::new(false) }
     }
 
     /// Asks the leader something that changes nothing.
@@ -131,7 +138,8 @@ impl Client {
     }
 
     async fn ask<R>(&self, call: impl AsyncFn(Admin) -> Result<Response<R>, Status>) -> Result<R, Lost> {
-        let deadline = Instant::now() + self.timeout;
+        let started = Instant::now();
+        let deadline = started + self.timeout;
         let mut search = Search::new(&self.controllers);
         loop {
             while let Some(address) = search.next() {
@@ -148,8 +156,18 @@ impl Client {
             if next >= deadline || !search.is_worth_another_round() {
                 return Err(Lost::Nobody(search));
             }
+            if started.elapsed() >= SILENCE_MAX {
+                self.tell_wait();
+            }
             sleep_until(next).await;
             search.another_round();
+        }
+    }
+
+    /// Says what is waited for, the first time.
+    fn tell_wait(&self) {
+        if !self.is_wait_told.replace(true) {
+            output::note(format!("waiting for a controller that leads (at most {:?})", self.timeout));
         }
     }
 

@@ -315,4 +315,10 @@ fn a_controller_without_a_majority_says_what_it_knows() {
     for text in ["no controller leads", &fleet.address, "majority"] {
         fleet.says(&["route", "list", "--timeout", "1s"], 6, "", text);
     }
+    let waits = |timeout| {
+        let output = fleet.run(&["route", "list", "--timeout", timeout]);
+        assert!(output.status.code() == Some(6) && output.stdout.is_empty(), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).matches("waiting for a controller that leads (at most ").count()
+    };
+    assert_eq!([waits("3s"), waits("900ms")], [1, 0]);
 }
