@@ -207,6 +207,13 @@ fn a_lost_fleet_goes_on_from_its_backup_and_fences_the_controllers_that_were_los
     let file = scratch.path().join("fleet.backup").display().to_string();
     scene.fleet.ok(&["topic", "add", "--route", route, "kept"]);
     scene.fleet.ok(&["controller", "backup", &file]);
+    // Another incarnation of the route copies by then, of which the backup knows nothing.
+    scene.fleet.ok(&["route", "remove", route, "--keep-offsets"]);
+    wait::until_true("the route is gone", PATIENCE, || scene.fleet.json(&["route", "list"]) == serde_json::json!([]));
+    let include = ["--source", "west", "--target", "east", "--include", route, "--continue"];
+    scene.fleet.ok(&[&["route", "add", route], &include[..]].concat());
+    scene.fleet.wait_until_copying(ROWS);
+    scene.fleet.wait_until_caught_up(scene.flow.source(), &[route]);
     scene.fleet.ok(&["topic", "add", "--route", route, "decided-since"]);
     let known = scene.fleet.json(&["status"])["fleet"].clone();
     scene.fleet.kill_controllers();
@@ -255,6 +262,38 @@ fn a_lost_fleet_goes_on_from_its_backup_and_fences_the_controllers_that_were_los
     scene.fleet.ok(&["topic", "add", "--route", route, "decided-by-them"]);
     assert_eq!(topics(&scene.fleet), set(&["decided-by-them", "kept", route]));
     after.assert_unmoved(&scene.fleet.wait_until_copying(ROWS));
+    scene.judge();
+}
+
+#[test]
+fn workers_stay_with_a_lost_fleet_while_its_controllers_found_another_one_and_until_it_is_restored() {
+    let mut scene = Scene::new("controllers-founded-anew", 3);
+    let scratch = Scratch::new("backup");
+    let file = scratch.path().join("fleet.backup").display().to_string();
+    scene.fleet.ok(&["controller", "backup", &file]);
+    let lost = scene.fleet.json(&["status"])["fleet"].as_str().expect("an id").to_owned();
+    scene.fleet.kill_controllers();
+    for node in &mut scene.fleet.controllers {
+        node.wipe();
+        node.start();
+    }
+    scene.fleet.leader();
+    let told = format!("worker w1 and 1 more copy for fleet {lost}");
+    wait::until_true("the fleet that was founded names them", PATIENCE, || {
+        let status = scene.fleet.json_or_none(&["status"]).unwrap_or_default();
+        status["fleet"].as_str().is_some_and(|here| here != lost) && status["problems"].to_string().contains(&told)
+    });
+    let counts = scene.flow.counts();
+    scene.flow.wait_for_more(&counts);
+
+    scene.fleet.kill_controllers();
+    let restored = &mut scene.fleet.controllers[0];
+    restored.wipe();
+    run_cli(&["controller", "restore", "--config", &restored.config(), &file], &[]).expect(0, &["decides alone now"]);
+    restored.start();
+    assert_eq!(scene.fleet.leader(), 0);
+    scene.fleet.wait_until_copying(ROWS);
+    assert_eq!(scene.fleet.json(&["status"])["fleet"], lost.as_str());
     scene.judge();
 }
 
