@@ -37,6 +37,8 @@ fn untouched(error: &OpenError) -> Failure {
     match error {
         OpenError::Settings(_) => Failure::usage(error),
         OpenError::InUse { .. } | OpenError::Refused { .. } => Failure::conflict(error),
-        OpenError::Damaged { .. } | OpenError::Io { .. } | OpenError::Log { .. } => Failure::failed(error),
+        OpenError::Damaged { .. } | OpenError::Io { .. } | OpenError::NotMade { .. } | OpenError::Log { .. } => {
+            Failure::failed(error)
+        }
     }
 }

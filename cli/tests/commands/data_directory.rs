@@ -73,17 +73,17 @@ fn a_fleet_goes_on_from_its_backup_where_its_controllers_are_lost() {
     let data = fleet.directory.path().join("data");
     fs::remove_dir_all(&data).expect("removed");
 
-    // As a full disk is: writes fail.
+    // As a full disk is: no file may grow.
     let plain = fleet.configured(&["controller", "restore", &file]);
     let script =
-        format!("trap '' XFSZ; ulimit -f 1; exec {} controller restore {file}", env!("CARGO_BIN_EXE_replisome"));
+        format!("trap '' XFSZ; ulimit -f 0; exec {} controller restore {file}", env!("CARGO_BIN_EXE_replisome"));
     let mut full = Command::new("sh");
     full.args(["-c", &script]).current_dir(fleet.directory.path());
     full.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     ends(
         &full.output().expect("runs"),
         1,
-        &["data", "file too large", "nothing is left of this attempt", "restore again"],
+        &["data", "File too large", "nothing is left of this attempt", "restore again"],
     );
     assert_eq!(fs::read_dir(&data).expect("a directory").count(), 0);
 
@@ -125,6 +125,8 @@ fn a_directory_that_does_not_open_names_the_command_that_repairs_it() {
     ends(&repair(&fleet), 4, &["data", "in use by another process"]);
     fleet.kill();
     ends(&repair(&fleet), 0, &["data is whole: entries 0 to ", "nothing was done"]);
+    fleet.start_again();
+    fleet.kill();
     let snapshots = fleet.snapshots();
     assert!(!snapshots.is_empty(), "sled writes one when it opens what is there");
     for path in &snapshots {

@@ -45,8 +45,7 @@ pub fn restore(settings: &RaftSettings, backup: Backup) -> Result<BackupOf, Open
         let OpenError::Io { doing, error, .. } = error else { return Err(error) };
         // What is half made can't be started, nor restored into.
         clear(dir).map_err(io("removing what was begun"))?;
-        let problem = format!("{doing}: {error}; nothing is left of this attempt: mend that, then restore again");
-        Err(OpenError::Refused { dir: dir.clone(), problem })
+        Err(OpenError::NotMade { dir: dir.clone(), doing, error })
     })
 }
 

@@ -112,6 +112,19 @@ pub enum OpenError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// A backup could not be restored into the directory, which is as empty as before.
+    #[error(
+        "the data directory {0} can't be made: {doing}: {error}; nothing is left of this attempt: mend that, then restore \
+         again", dir.display()
+    )]
+    NotMade {
+        /// The directory.
+        dir: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// The log did not start for another reason.
     #[error("the data directory {0}: the log does not start: {text}", dir.display())]
     Log {
