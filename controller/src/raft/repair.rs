@@ -65,10 +65,10 @@ pub fn repair(dir: &Path, node: u64) -> Result<Repaired, OpenError> {
     }
     let trial = |keeps: &dyn Fn(&str) -> bool| {
         let copy = dir.join(TRIAL);
-        make_copy(dir, &copy, keeps).map_err(io("copying it, to try it there"))?;
-        let found = look(&copy, || DataDir::open(&copy, node).map(|data| data.disk));
+        let made = make_copy(dir, &copy, keeps).map_err(io("copying it, to try it there"));
+        let found = made.map(|()| look(&copy, || DataDir::open(&copy, node).map(|data| data.disk)));
         fs::remove_dir_all(&copy).map_err(io("removing the copy"))?;
-        Ok(found)
+        found
     };
     match trial(&|_| true)? {
         Err(OpenError::Damaged { what, .. }) => {

@@ -42,10 +42,15 @@ pub fn restore(settings: &RaftSettings, backup: Backup) -> Result<BackupOf, Open
         return Err(OpenError::Refused { dir: dir.clone(), problem: problem.to_owned() });
     }
     write(settings, backup).or_else(|error| {
-        let OpenError::Io { doing, error, .. } = error else { return Err(error) };
+        if matches!(error, OpenError::InUse { .. }) {
+            return Err(error);
+        }
         // What is half made can't be started, nor restored into.
         clear(dir).map_err(io("removing what was begun"))?;
-        Err(OpenError::NotMade { dir: dir.clone(), doing, error })
+        Err(match error {
+            OpenError::Io { doing, error, .. } => OpenError::NotMade { dir: dir.clone(), doing, error },
+            other => other,
+        })
     })
 }
 
@@ -56,7 +61,7 @@ fn write(settings: &RaftSettings, backup: Backup) -> Result<BackupOf, OpenError>
     let Backup { of, mut table } = backup;
     let time_ms = now_ms();
     table.restore(time_ms, ACTOR);
-    let (id, term) = (StoreId::generate(settings.node), of.term + beyond(time_ms));
+    let (id, term) = (StoreId::generate(settings.node), beyond(of.term, time_ms));
     let last = LogId { leader_id: CommittedLeaderId::new(term, id.node), index: of.applied };
     let member = Member { address: settings.advertise.clone(), store: id.store.clone() };
     let membership = Membership::new(vec![[id.node].into()], BTreeMap::from([(id.node, member)]));

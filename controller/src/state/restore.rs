@@ -10,11 +10,12 @@ use super::retired::Retired;
 /// How much of anything the lost fleet can have counted at most since its backup: ten a second for three years.
 const LOST_MAX: u64 = 1_000_000_000;
 
-/// How far a restored fleet's revisions, terms and incarnations go on beyond those of its backup. That are the milliseconds
-/// since 1970: more than the lost fleet can have counted, and at each restore from one backup more than at the one before,
-/// so that what either does is told from the other.
-pub(crate) fn beyond(time_ms: i64) -> u64 {
-    u64::try_from(time_ms).unwrap_or_default().max(LOST_MAX)
+/// Where a restored fleet goes on counting its revisions, terms and incarnations: at the milliseconds since 1970, which pass
+/// faster than anything here is counted. So each restore goes on beyond all that was counted by any fleet before it, of
+/// whichever backup it is made. A clock that stands far behind is not believed.
+pub(crate) fn beyond(counted: u64, time_ms: i64) -> u64 {
+    let clock = u64::try_from(time_ms).unwrap_or_default();
+    if clock > counted { clock.max(LOST_MAX) } else { counted + LOST_MAX }
 }
 
 impl State {
@@ -25,7 +26,7 @@ impl State {
     /// know: what they find stored is gone on from, under whatever incarnation and epoch it stands. And it is left where it
     /// is: who is removed here may be wanted by now.
     pub fn restore(&mut self, time_ms: i64, actor: &str) {
-        let revision = Revision(self.revision.0 + beyond(time_ms));
+        let revision = Revision(beyond(self.revision.0, time_ms));
         let stamp = Stamp { revision, time_ms, actor: actor.to_owned() };
         let tell = |state: &mut Self, text: String| state.events.record(&stamp, NewEvent::new(EventKind::Admin, text));
         tell(self, format!("the fleet was restored from a backup of revision {}", self.revision));
@@ -35,7 +36,7 @@ impl State {
             self.end_session(&stamp, session, "the fleet was restored from a backup");
         }
         self.routes.values_mut().for_each(|route| route.incarnation = revision);
-        self.incarnation = FleetIncarnation(self.incarnation.0 + beyond(time_ms));
+        self.incarnation = FleetIncarnation(beyond(self.incarnation.0, time_ms));
         self.revision = revision;
     }
 

@@ -54,6 +54,15 @@ fn two_restores_from_one_backup_are_told_apart() {
     assert!(second.incarnation() > first.incarnation());
     assert!(second.revision().0 >= first.revision().0 + 60_000, "the first one counted on for a minute");
     assert!(second.routes()[&route(0)].incarnation > first.routes()[&route(0)].incarnation);
+    let (third, of_second) = (restored(1_800_000_120_000), {
+        let mut state = second.clone();
+        state.restore(1_800_000_090_000, "me@here");
+        state
+    });
+    assert!(
+        third.routes()[&route(0)].incarnation > of_second.routes()[&route(0)].incarnation,
+        "the older backup after all"
+    );
     assert!(restored(0).revision().0 > backup.revision().0 + 1_000_000, "the clock stands at 1970");
 }
 

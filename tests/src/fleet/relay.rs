@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 
 /// How often the kernel's table is looked through for one socket.
@@ -26,9 +26,11 @@ pub struct Relay {
 struct Way {
     cut: Mutex<BTreeSet<u32>>,
     mended: Condvar,
+    open: Mutex<Vec<Weak<Carried>>>,
 }
 
 /// A connection that goes through.
+#[derive(Debug)]
 struct Carried {
     from: SocketAddr,
     /// Whose it is. Looked up only while somebody is cut off: that takes a while on a busy machine.
@@ -62,6 +64,10 @@ impl Relay {
     /// Holds back all that this process sends and is sent, on old connections and on new ones.
     pub fn cut_off(&self, pid: u32) {
         self.way.cut().insert(pid);
+        // Now, since a process that dies while it is cut off is not heard to end.
+        for carried in self.way.open().iter().filter_map(Weak::upgrade) {
+            let _ = carried.process();
+        }
     }
 
     /// Lets everything through again, and what was held back first.
@@ -78,13 +84,7 @@ impl Way {
         if self.cut().is_empty() {
             return Ok(());
         }
-        let pid = match carried.process.get() {
-            Some(pid) => *pid,
-            None => {
-                let found = process_at(carried.from)?;
-                *carried.process.get_or_init(|| found)
-            }
-        };
+        let pid = carried.process()?;
         drop(self.mended.wait_while(self.cut(), |cut| cut.contains(&pid)));
         Ok(())
     }
@@ -92,11 +92,29 @@ impl Way {
     fn cut(&self) -> MutexGuard<'_, BTreeSet<u32>> {
         self.cut.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn open(&self) -> MutexGuard<'_, Vec<Weak<Carried>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Carried {
+    fn process(&self) -> io::Result<u32> {
+        match self.process.get() {
+            Some(pid) => Ok(*pid),
+            None => process_at(self.from).map(|found| *self.process.get_or_init(|| found)),
+        }
+    }
 }
 
 /// Carries one connection to its end.
 fn carry(way: &Way, incoming: &TcpStream, target: &str) -> io::Result<()> {
-    let carried = Carried { from: incoming.peer_addr()?, process: OnceLock::new() };
+    let carried = Arc::new(Carried { from: incoming.peer_addr()?, process: OnceLock::new() });
+    {
+        let mut open = way.open();
+        open.retain(|carried| carried.strong_count() > 0);
+        open.push(Arc::downgrade(&carried));
+    }
     way.wait_for(&carried)?;
     let outgoing = TcpStream::connect(target)?;
     thread::scope(|scope| {

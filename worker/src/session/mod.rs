@@ -117,6 +117,7 @@ impl<E: Engine> Session<'_, E> {
     pub async fn keep(mut self, dial: &mut impl Dial) -> Result<End, RunError> {
         let mut again = DIAL_AGAIN_MIN;
         let mut in_use_since: Option<Instant> = None;
+        let mut other_fleet = String::new();
         while let Some(dialled) = self.meanwhile(dial.dial()).await? {
             let outcome = match dialled {
                 Ok(mut link) => match self.attached(&mut link, dial).await {
@@ -156,7 +157,10 @@ impl<E: Engine> Session<'_, E> {
                 Err(Detached::OtherFleet(why)) => {
                     let text =
                         format!("{why}; it copies on. Restore its fleet from a backup, or restart it to join this one");
-                    tracing::warn!("{text}");
+                    if text != other_fleet {
+                        tracing::warn!("{text}");
+                        other_fleet.clone_from(&text);
+                    }
                     self.readiness.send_replace(Some(text));
                 }
                 Err(Detached::Ended(error)) => {

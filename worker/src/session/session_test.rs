@@ -380,6 +380,25 @@ async fn a_worker_without_work_leaves_once_its_leader_has_heard_that_it_does() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_route_of_another_incarnation_is_begun_anew_though_the_epoch_is_the_same() {
+    let mut rig = rig(Books { slow_release: true, ..Books::default() });
+    let mut link = rig.links.recv().await.expect("dialled");
+    link.send(snapshot(57, SESSION, &[(0, 1)]));
+    runs(&mut link, &[(0, 1)]).await;
+    let Down::Snapshot(mut restored) = snapshot(58, SESSION, &[(0, 1)]) else { panic!("it is one") };
+    Arc::make_mut(&mut restored).routes[0].incarnation = Revision(9);
+    link.send(Down::Snapshot(restored));
+    let is_stopping = || rig.engine.statuses().first().is_some_and(|status| status.stopping);
+    while !is_stopping() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    rig.engine.release(&partition(0));
+    while rig.engine.statuses().is_empty() || is_stopping() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn controllers_of_another_fleet_stop_nothing_and_are_joined_once_nothing_is_copied() {
     let mut rig = rig(Books::default());
     let mut link = rig.links.recv().await.expect("dialled");

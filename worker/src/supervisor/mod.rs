@@ -5,7 +5,7 @@
 
 pub mod plan;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::assignment::{Grant, Inventory, Phase, Progress, RELEASE_TIMEOUT, Running, Snapshot, Version};
@@ -57,11 +57,28 @@ impl<E: Engine> Supervisor<E> {
             return;
         }
         self.applied = snapshot.version;
+        self.stop_other_incarnations(snapshot, now);
         self.routes = snapshot.routes.iter().map(|route| (route.name.clone(), route.clone())).collect();
         self.granted = snapshot.grants.len();
         let grants = snapshot.grants.iter().filter(|_| !self.leaving);
         self.wanted = grants.map(|grant| (grant.partition.clone(), grant.clone())).collect();
         self.reconcile(now);
+    }
+
+    /// What runs of another incarnation of a route is stopped whatever its epoch is, which was counted apart.
+    fn stop_other_incarnations(&self, snapshot: &Snapshot, now: Instant) {
+        let is_other = |route: &&RouteConfig| {
+            self.routes.get(&route.name).is_some_and(|known| known.incarnation != route.incarnation)
+        };
+        let others: BTreeSet<&RouteName> = snapshot.routes.iter().filter(is_other).map(|route| &route.name).collect();
+        if others.is_empty() {
+            return;
+        }
+        for Status { running, stopping, .. } in self.engine.statuses() {
+            if !stopping && others.contains(&running.partition.route) {
+                self.engine.stop(&running.partition, now + RELEASE_TIMEOUT);
+            }
+        }
     }
 
     /// Wants nothing any more, whatever snapshots say: everything is given back. They are still applied, so that the leader

@@ -54,7 +54,10 @@ async fn serve(context: Context, link: WorkerLink) -> Option<End> {
             return None;
         }
         Err(Unregistered::Refused(kind, text)) => {
-            warn!(%worker, %session, why = text, "worker refused");
+            // That one asks once a second, and was told of already.
+            if kind != RefusalKind::OtherFleet {
+                warn!(%worker, %session, why = text, "worker refused");
+            }
             down.send(refused(&context, kind, text));
             return None;
         }
@@ -195,8 +198,10 @@ async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
     }
     let here = context.log.read().fleet().clone();
     if let Some(its) = fleet.filter(|its| *its != here) {
-        context.strangers.note(&worker, &its, Instant::now());
         let text = format!("the controllers are those of fleet {here}, worker {worker} is of {its}");
+        if context.strangers.note(&worker, &its, Instant::now()) {
+            warn!(%worker, "{text}");
+        }
         return Err(Unregistered::Refused(RefusalKind::OtherFleet, text));
     }
     let replaces = context.log.read().session_of(&worker).filter(|current| *current != session);

@@ -24,12 +24,13 @@ impl Strangers {
         all
     }
 
-    /// One asks.
-    pub fn note(&self, worker: &WorkerId, fleet: &FleetId, now: Instant) {
+    /// One asks. Whether that is news.
+    pub fn note(&self, worker: &WorkerId, fleet: &FleetId, now: Instant) -> bool {
         let mut all = self.recent(now);
-        if all.len() < REMEMBERED_MAX || all.contains_key(worker) {
-            all.insert(worker.clone(), (fleet.clone(), now));
+        if all.len() >= REMEMBERED_MAX && !all.contains_key(worker) {
+            return false;
         }
+        all.insert(worker.clone(), (fleet.clone(), now)).is_none_or(|(before, _)| before != *fleet)
     }
 
     /// All of them, and whose they are.
