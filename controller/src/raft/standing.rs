@@ -7,9 +7,10 @@ use openraft::ServerState;
 
 use super::types::Metrics;
 
-/// A leader that no quorum acknowledged for this long acts no more, since another one may have been elected. Shorter
-/// than a follower waits before it asks for votes (a lease of 1 s and at least half a second).
-const QUORUM_AGE_MAX: Duration = Duration::from_secs(1);
+/// A leader that no quorum acknowledged for this long acts no more, since another one may have been elected. Who asks for votes
+/// has not heard it for a second and a half, but who gives one may have heard it a second ago (the lease): so it is shorter
+/// than that, by more than it takes to stop acting.
+const QUORUM_AGE_MAX: Duration = Duration::from_millis(950);
 
 /// Where a node stands.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -94,6 +95,12 @@ pub(super) fn judge(metrics: &Metrics, age: Duration, heard: Option<u64>, absenc
     }
 }
 
+/// How long after openraft showed this a leader that is acknowledged no more acts no more.
+pub(super) fn lapses_after(metrics: &Metrics) -> Duration {
+    let acknowledged = Duration::from_millis(metrics.millis_since_quorum_ack.unwrap_or_default());
+    QUORUM_AGE_MAX.saturating_sub(acknowledged)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -119,7 +126,8 @@ mod tests {
         let at = |age| judge(&metrics, Duration::from_millis(age), None, None);
         assert_eq!(at(600).leads, Some(4));
         assert_eq!(at(600).leader, Some((1, "host1:1".to_owned())));
-        assert_eq!(at(700), Standing::default());
+        let lapses = lapses_after(&metrics).as_millis() as u64;
+        assert_eq!((at(lapses - 1).leads, at(lapses)), (Some(4), Standing::default()));
     }
 
     #[test]

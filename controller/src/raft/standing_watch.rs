@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
 use super::data_dir::mistaken_for;
 use super::node::Inner;
-use super::standing::{Absence, Standing, judge};
+use super::standing::{Absence, Standing, judge, lapses_after};
 
 /// How often the standing is judged anew while openraft shows nothing.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -22,8 +22,11 @@ impl Inner {
         loop {
             let metrics = shown.borrow_and_update().clone();
             let standing = judge(&metrics, taken.elapsed(), self.heard.recent_leader(), self.absence());
+            let lapses = standing.leads.map(|_| taken + lapses_after(&metrics)).filter(|at| *at > Instant::now());
             self.announce(standing);
             tokio::select! {
+                // To the moment: another one may act right after it.
+                () = sleep_until(lapses.unwrap_or(taken)), if lapses.is_some() => {}
                 changed = shown.changed() => {
                     if changed.is_err() {
                         return;

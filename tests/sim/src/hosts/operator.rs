@@ -50,9 +50,12 @@ impl Operator {
             match phase {
                 Phase::Trouble => self.meddle().await,
                 _ if done == Some(phase) => {}
-                Phase::Found => self.insist(self.site.orders.found()).await,
+                Phase::Found => _ = self.insist(self.site.orders.found()).await,
                 Phase::Heal => {
-                    self.insist(self.site.orders.restore()).await;
+                    // What was never answered may be done yet: then something is refused, and what is so now is looked at.
+                    while !self.insist(self.site.orders.restore()).await {
+                        sleep(Duration::from_millis(500)).await;
+                    }
                     self.repeat().await;
                 }
                 Phase::Moves => {
@@ -78,11 +81,22 @@ impl Operator {
         }
     }
 
-    /// Asks until each change is answered.
-    async fn insist(&mut self, requests: Vec<Request>) {
+    /// Asks until each change is answered. Whether none was refused.
+    async fn insist(&mut self, requests: Vec<Request>) -> bool {
+        let mut all_given = true;
         for request in requests {
-            while matches!(self.change(request.clone(), PATIENCE).await, Answer::Unknown) {}
+            loop {
+                match self.change(request.clone(), PATIENCE).await {
+                    Answer::Unknown => {}
+                    Answer::Given(_) => break,
+                    Answer::Refused => {
+                        all_given = false;
+                        break;
+                    }
+                }
+            }
         }
+        all_given
     }
 
     /// Asks for what was acknowledged once more: it must be known.
