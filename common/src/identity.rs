@@ -22,7 +22,7 @@ use crate::reason::{Reason, Side};
 
 /// The first word of the text form: which version of it this is.
 const FORMAT: &str = "rpl1";
-/// The greatest epoch or incarnation that is believed: nobody counts that far, and beyond it there is room to count on.
+/// The greatest epoch or incarnation that is believed: nobody counts that far.
 const COUNTED_MAX: u64 = 1 << 62;
 
 /// The owner of a partition: the greater pair wins.

@@ -33,7 +33,6 @@ impl RaftNode {
         let membership = metrics.membership_config.membership();
         let mut members: BTreeMap<u64, String> =
             membership.nodes().map(|(id, member)| (*id, member.address.clone())).collect();
-        let stores: BTreeMap<u64, String> = membership.nodes().map(|(id, one)| (*id, one.store.clone())).collect();
         let mut voters: BTreeSet<u64> = membership.voter_ids().collect();
         if members.is_empty() {
             members.clone_from(&self.0.settings.initial_members);
@@ -44,8 +43,8 @@ impl RaftNode {
             let votes = voters.contains(&id);
             match answers.remove(&id) {
                 Some(Ok(ProbeReply { node, store, role, term, applied, software, warning, .. })) if node == id => {
-                    let mistaken = stores.get(&id).filter(|known| **known != store);
-                    let trouble = mistaken.map(|known| mistaken_for(id, known, &store)).unwrap_or_default();
+                    let mistaken = membership.get_node(&id).filter(|known| known.store != store);
+                    let trouble = mistaken.map(|known| mistaken_for(id, &known.store, &store)).unwrap_or_default();
                     ControllerView { id, address, role, term, applied, software, votes, warning, trouble }
                 }
                 _ => ControllerView { id, address, role: "unreachable".into(), votes, ..ControllerView::default() },

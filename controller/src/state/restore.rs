@@ -5,7 +5,6 @@ use common::ids::{FleetIncarnation, Revision};
 
 use super::State;
 use super::events::{EventKind, NewEvent, Stamp};
-use super::retired::Retired;
 
 /// How much of anything the lost fleet can have counted at most since its backup: ten a second for three years.
 const LOST_MAX: u64 = 1_000_000_000;
@@ -28,8 +27,8 @@ impl State {
     pub fn restore(&mut self, time_ms: i64, actor: &str) {
         let revision = Revision(beyond(self.revision.0, time_ms));
         let stamp = Stamp { revision, time_ms, actor: actor.to_owned() };
-        let tell = |state: &mut Self, text: String| state.events.record(&stamp, NewEvent::new(EventKind::Admin, text));
-        tell(self, format!("the fleet was restored from a backup of revision {}", self.revision));
+        let text = format!("the fleet was restored from a backup of revision {}", self.revision);
+        self.events.record(&stamp, NewEvent::new(EventKind::Admin, text));
         self.leave_offsets(&stamp);
         let sessions: Vec<_> = self.sessions.keys().copied().collect();
         for session in sessions {
@@ -45,13 +44,11 @@ impl State {
         let leaving = self.routes.iter_mut().filter(|(_, route)| route.leaving && !route.keep_offsets);
         let leaving = leaving.map(|(name, route)| {
             route.keep_offsets = true;
-            (name.clone(), route.settings.group.clone(), route.settings.source.clone())
+            (name.clone(), route.retired())
         });
-        let retired = std::mem::take(&mut self.retired).into_iter();
-        let retired = retired.map(|(name, Retired { group, source, .. })| (name, group, source));
-        for (name, group, source) in leaving.chain(retired).collect::<Vec<_>>() {
-            let text = format!("the offsets of removed route {name} (group {group} on cluster {source}) are left");
-            self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_route(&name));
+        let left: Vec<_> = leaving.chain(std::mem::take(&mut self.retired)).collect();
+        for (name, retired) in left {
+            self.tell_of_offsets(stamp, &name, &retired, "are left");
         }
     }
 }

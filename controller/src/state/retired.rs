@@ -66,9 +66,14 @@ impl State {
 
     fn forget_retired(&mut self, stamp: &Stamp, route: &RouteName, what: &str) -> Result<Effect, Rejection> {
         let retired = self.retired.remove(route).ok_or_else(|| Rejection::UnknownRoute(route.clone()))?;
+        self.tell_of_offsets(stamp, route, &retired, what);
+        Ok(Effect::Done)
+    }
+
+    /// Records what becomes of a removed route's offsets.
+    pub(super) fn tell_of_offsets(&mut self, stamp: &Stamp, route: &RouteName, retired: &Retired, what: &str) {
         let Retired { source, group, .. } = retired;
         let text = format!("the offsets of removed route {route} (group {group} on cluster {source}) {what}");
         self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_route(route));
-        Ok(Effect::Done)
     }
 }

@@ -37,6 +37,14 @@ pub struct Route {
     pub keep_offsets: bool,
 }
 
+impl Route {
+    /// What it leaves behind when it goes.
+    pub(super) fn retired(&self) -> Retired {
+        let RouteSettings { source, group, .. } = &self.settings;
+        Retired { incarnation: self.incarnation, source: source.clone(), group: group.clone() }
+    }
+}
+
 impl State {
     /// Adds a route. The same again changes nothing.
     pub(super) fn add_route(
@@ -143,8 +151,7 @@ impl State {
         }
         let route = self.routes.remove(name).expect("just looked up");
         if !route.keep_offsets {
-            let RouteSettings { source, group, .. } = route.settings;
-            self.retired.insert(name.clone(), Retired { incarnation: route.incarnation, source, group });
+            self.retired.insert(name.clone(), route.retired());
         }
     }
 }

@@ -109,14 +109,14 @@ pub fn of_hold(state: &State, workers: &[v1::Worker]) -> Option<Problem> {
 /// What is wrong with the workers.
 pub fn of_workers(workers: &[v1::Worker], partitions: usize, is_held: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if partitions > 0 && workers.iter().all(|worker| worker.state != "live") {
+    let is_any_live = named(workers, "live").next().is_some();
+    if partitions > 0 && !is_any_live {
         problems.push(problem(
             format!("no worker takes work, and there are {partitions} partitions to copy"),
             "start a worker (replisome worker run), or end a drain (replisome worker undrain ID)",
         ));
     }
-    let others_have_them =
-        if workers.iter().any(|worker| worker.state == "live") { ", and others have its partitions" } else { "" };
+    let others_have_them = if is_any_live { ", and others have its partitions" } else { "" };
     for v1::Worker { id, address, .. } in named(workers, "lost") {
         problems.push(problem(
             format!("worker {id} is lost; it ran at {address}{others_have_them}"),

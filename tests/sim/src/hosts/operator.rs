@@ -85,16 +85,13 @@ impl Operator {
     async fn insist(&mut self, requests: Vec<Request>) -> bool {
         let mut all_given = true;
         for request in requests {
-            loop {
+            let answer = loop {
                 match self.change(request.clone(), PATIENCE).await {
                     Answer::Unknown => {}
-                    Answer::Given(_) => break,
-                    Answer::Refused => {
-                        all_given = false;
-                        break;
-                    }
+                    answer => break answer,
                 }
-            }
+            };
+            all_given &= matches!(answer, Answer::Given(_));
         }
         all_given
     }
