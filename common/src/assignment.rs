@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::RouteConfig;
 use crate::ids::{
-    ControllerEpoch, Epoch, FleetId, FleetIncarnation, Revision, RoutePartition, SessionId, TopicId, TopicName,
-    TopicPartition, WorkerId,
+    ControllerEpoch, Epoch, FleetId, FleetIncarnation, PoolName, Revision, RoutePartition, SessionId, TopicId,
+    TopicName, TopicPartition, WorkerId,
 };
 use crate::offsets::{NextOffset, StartPosition};
 use crate::reason::Reason;
@@ -145,7 +145,7 @@ pub enum Up {
 }
 
 /// The version of the protocol between workers and controllers that this software speaks.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// The first message of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -162,6 +162,8 @@ pub struct Hello {
     pub software: String,
     /// How much work it takes, in proportion to others.
     pub weight: Weight,
+    /// The routes that it copies: those of this pool.
+    pub pool: PoolName,
     /// The fleet that it copies for; `None` if none has told it anything yet.
     pub fleet: Option<FleetId>,
 }

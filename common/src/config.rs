@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ClusterName, FleetId, Revision, RouteName};
+use crate::ids::{ClusterName, FleetId, PoolName, Revision, RouteName};
 use crate::offsets::StartPosition;
 
 /// Kafka client properties by name. Its `Debug` shows names only, since a value may be a secret.
@@ -60,6 +60,8 @@ pub struct RouteSettings {
     pub source: ClusterName,
     /// The cluster that is written.
     pub target: ClusterName,
+    /// The workers that copy it.
+    pub pool: PoolName,
     /// The consumer group under which offsets are stored on the source.
     pub group: String,
     /// What is promised.

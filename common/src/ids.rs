@@ -108,6 +108,18 @@ name!(
     WorkerId,
     "worker id"
 );
+name!(
+    /// Workers that copy certain routes and nothing else.
+    PoolName,
+    "pool"
+);
+
+impl Default for PoolName {
+    /// Where workers and routes are that name none.
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
 
 impl TopicName {
     /// Kafka's own topics (`__consumer_offsets` and its like), which are never copied.

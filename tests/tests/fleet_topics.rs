@@ -1,5 +1,5 @@
 //! Work on a fleet that is planned: topics come, grow and go, workers leave, partitions move, load is evened out, routes
-//! end. Whoever it does not concern does not notice, and nothing that was planned costs a duplicate.
+//! end, pools are apart. Whoever it does not concern does not notice, and nothing that was planned costs a duplicate.
 
 #[path = "fleet_topics/changes.rs"]
 mod changes;
@@ -7,6 +7,8 @@ mod changes;
 mod load;
 #[path = "fleet_topics/moves.rs"]
 mod moves;
+#[path = "fleet_topics/pools.rs"]
+mod pools;
 #[path = "fleet_topics/routes.rs"]
 mod routes;
 

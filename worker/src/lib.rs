@@ -24,7 +24,7 @@ pub mod tether;
 use std::sync::Arc;
 
 use common::assignment::{Hello, PROTOCOL};
-use common::ids::{SessionId, WorkerId};
+use common::ids::{PoolName, SessionId, WorkerId};
 use common::weight::Weight;
 use kafka::clients::Clients;
 use tokio::sync::watch;
@@ -52,6 +52,8 @@ pub struct WorkerConfig {
     pub memory_bytes: usize,
     /// How much work it takes, in proportion to the fleet's other workers.
     pub weight: Weight,
+    /// The routes that it copies: those of this pool.
+    pub pool: PoolName,
 }
 
 /// Runs a worker until `shutdown`, then releases what it runs: what is in flight is finished and stored. `readiness`
@@ -80,6 +82,7 @@ pub async fn run<C: Clients>(
             address: config.address.clone(),
             software: env!("CARGO_PKG_VERSION").to_owned(),
             weight: config.weight,
+            pool: config.pool.clone(),
             fleet: None,
         };
         let supervisor = Supervisor::new(engine.clone(), session);

@@ -1,7 +1,7 @@
 //! `replisome route …`: which cluster is copied where, and what of it.
 
 use clap::{Subcommand, ValueEnum};
-use common::ids::{ClusterName, RouteName};
+use common::ids::{ClusterName, PoolName, RouteName};
 use proto::v1::{
     AddRouteRequest, ListRoutesRequest, ListTopicsRequest, PauseRouteRequest, RemoveRouteRequest, ResumeRouteRequest,
     Route, StartPosition,
@@ -97,6 +97,10 @@ struct AddArgs {
     #[arg(long, value_name = "on|off", default_value = "on", hide_possible_values = true)]
     manage_topics: Switch,
 
+    /// The pool of the workers that copy it
+    #[arg(long, value_name = "POOL", default_value_t)]
+    pool: PoolName,
+
     /// Accept stored offsets that speak of another topic (re-created since) or were stored by another fleet
     #[arg(long = "continue")]
     accept_foreign_offsets: bool,
@@ -137,6 +141,7 @@ pub struct RouteRow {
     partitions: u32,
     lag: Option<u64>,
     trouble: Option<String>,
+    pool: String,
     group: String,
     include: Vec<String>,
     exclude: Vec<String>,
@@ -160,6 +165,7 @@ impl From<Route> for RouteRow {
             partitions: route.partitions,
             lag: route.lag,
             trouble: units::given(route.trouble),
+            pool: route.pool,
             group: route.group,
             include: route.include,
             exclude: route.exclude,
@@ -211,6 +217,7 @@ async fn add(fleet: Fleet, args: AddArgs) -> Result<(), Failure> {
         start: Some(args.start),
         leave_topics: args.manage_topics == Switch::Off,
         accept_foreign_offsets: args.accept_foreign_offsets,
+        pool: args.pool.into(),
     };
     let call = async |mut admin: Admin, context| {
         admin.add_route(AddRouteRequest { context: Some(context), ..request.clone() }).await
@@ -244,6 +251,7 @@ async fn describe(fleet: Fleet, name: &RouteName) -> Result<(), Failure> {
             ("Trouble", route.trouble.clone().unwrap_or_default()),
             ("Delivery", route.delivery.to_owned()),
             ("Start", route.start.clone()),
+            ("Pool", route.pool.clone()),
             ("Group", route.group.clone()),
             ("Include", units::names(&route.include)),
             ("Exclude", units::names(&route.exclude)),

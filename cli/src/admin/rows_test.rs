@@ -31,7 +31,7 @@ fn the_fields_that_scripts_rely_on_are_there() {
     );
     has_fields(&PlannedMoveRow::from(v1::PlannedMove::default()), "route, topic, partition, from, to, cause, text");
     let worker = WorkerRow::from(v1::Worker::default());
-    has_fields(&worker, "id, session, state, address, partitions, version, rss_bytes, weight, bytes_per_second");
+    has_fields(&worker, "id, session, state, address, partitions, version, rss_bytes, weight, pool, bytes_per_second");
     has_fields(&ControllerRow::from(v1::Controller::default()), "id, address, role, term, applied");
     let route = RouteRow::from(v1::Route::default());
     has_fields(&route, "name, source, target, delivery, state, topics, partitions, lag");

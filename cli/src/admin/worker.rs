@@ -83,6 +83,7 @@ pub struct WorkerRow {
     version: Option<String>,
     rss_bytes: Option<u64>,
     weight: Option<u32>,
+    pool: String,
     bytes_per_second: Option<u64>,
 }
 
@@ -97,6 +98,7 @@ impl From<Worker> for WorkerRow {
             version: units::given(worker.version),
             rss_bytes: Some(worker.rss_bytes).filter(|bytes| *bytes > 0),
             weight: Some(worker.weight).filter(|weight| *weight > 0),
+            pool: worker.pool,
             bytes_per_second: worker.bytes_per_second,
         }
     }
@@ -104,13 +106,14 @@ impl From<Worker> for WorkerRow {
 
 impl Row for WorkerRow {
     const COLUMNS: &'static [&'static str] =
-        &["ID", "STATE", "PARTITIONS>", "WEIGHT>", "LOAD>", "MEMORY>", "ADDRESS", "VERSION", "SESSION"];
+        &["ID", "STATE", "POOL", "PARTITIONS>", "WEIGHT>", "LOAD>", "MEMORY>", "ADDRESS", "VERSION", "SESSION"];
 
     fn cells(&self) -> Vec<String> {
         let known = |text: &Option<String>| units::text(text.as_deref().unwrap_or_default());
         vec![
             self.id.clone(),
             self.state.clone(),
+            self.pool.clone(),
             self.partitions.to_string(),
             units::count(self.weight.map(u64::from)),
             units::rate(self.bytes_per_second),
@@ -155,6 +158,7 @@ async fn describe(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
             ("Version", known(&worker.version)),
             ("Session", known(&worker.session)),
             ("Memory", units::bytes(worker.rss_bytes)),
+            ("Pool", worker.pool.clone()),
             ("Weight", units::count(worker.weight.map(u64::from))),
             ("Partitions", worker.partitions.to_string()),
             ("Load", units::rate(worker.bytes_per_second)),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use common::ids::WorkerId;
+use common::ids::{PoolName, WorkerId};
 use common::weight::{WEIGHT_MAX, Weight};
 
 use super::layers::{Key, Layers, key};
@@ -17,7 +17,8 @@ const HTTP_LISTEN: Key = key("http-listen");
 const LANES: Key = key("lanes");
 const MEMORY: Key = key("memory");
 const WEIGHT: Key = key("weight");
-const KEYS: &[Key] = &[ID, CONTROLLERS, HTTP_LISTEN, LANES, MEMORY, WEIGHT];
+const POOL: Key = key("pool");
+const KEYS: &[Key] = &[ID, CONTROLLERS, HTTP_LISTEN, LANES, MEMORY, WEIGHT, POOL];
 
 const LANES_DEFAULT: u64 = 2;
 /// A lane has two clients with threads of their own.
@@ -39,6 +40,8 @@ pub struct WorkerFile {
     pub memory_bytes: usize,
     /// How much work it takes, in proportion to the fleet's other workers.
     pub weight: Weight,
+    /// The routes that it copies: those of this pool.
+    pub pool: PoolName,
     /// What the user should know all the same.
     pub notes: Vec<String>,
 }
@@ -49,6 +52,9 @@ impl WorkerFile {
         let layers = Layers::read(path, KEYS)?;
         let id = layers.parsed(&ID, |text| {
             WorkerId::new(text).map_err(|error| format!("a worker's id is made of {}", error.rule))
+        })?;
+        let pool = layers.parsed(&POOL, |text| {
+            PoolName::new(text).map_err(|error| format!("a pool's name is made of {}", error.rule))
         })?;
         let controllers = layers.list(&CONTROLLERS)?.filter(|controllers| !controllers.is_empty());
         for address in controllers.iter().flatten() {
@@ -71,6 +77,7 @@ impl WorkerFile {
             lanes: usize::try_from(lanes).expect("at most LANES_MAX"),
             memory_bytes: layers.parsed(&MEMORY, memory_bytes)?.unwrap_or(MEMORY_BYTES_DEFAULT),
             weight: weight.map(Weight::try_from).transpose().expect("in these bounds").unwrap_or_default(),
+            pool: pool.unwrap_or_default(),
             notes: layers.notes,
         })
     }

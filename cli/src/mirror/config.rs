@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use common::config::{ClientProperties, ClusterConfig, Delivery, RouteSettings, TopicFilter};
-use common::ids::{ClusterName, FleetId, InvalidName, RouteName};
+use common::ids::{ClusterName, FleetId, InvalidName, PoolName, RouteName};
 use common::offsets::StartPosition;
 use kafka::properties::{Role, parse_java_properties, translate};
 
@@ -63,6 +63,7 @@ impl MirrorConfig {
         let settings = RouteSettings {
             source: source.name.clone(),
             target: target.name.clone(),
+            pool: PoolName::default(),
             group: group.to_owned(),
             delivery: Delivery::AtLeastOnce,
             filter: TopicFilter { include: vec![whitelist.pattern().to_owned()], exclude: Vec::new() },

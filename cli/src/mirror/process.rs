@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use common::ids::WorkerId;
+use common::ids::{PoolName, WorkerId};
 use common::net::{Closed, LeaderLink};
 use common::weight::Weight;
 use controller::leader::command_log::{CommandLog, LocalLog};
@@ -60,6 +60,7 @@ impl Process {
             lanes: usize::from(args.num_streams),
             memory_bytes: args.memory,
             weight: Weight::default(),
+            pool: PoolName::default(),
         };
         let stop = shutdown.clone();
         let worker = tokio::spawn(async move {

@@ -48,6 +48,7 @@ async fn serve(file: WorkerFile, stop: CancellationToken) -> Result<(), Failure>
         lanes: file.lanes,
         memory_bytes: file.memory_bytes,
         weight: file.weight,
+        pool: file.pool,
     };
     let dial = Controllers::new(file.controllers);
     let (clients, host) = (Arc::new(LibrdkafkaClients), Arc::new(ThisHost));

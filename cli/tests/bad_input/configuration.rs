@@ -77,6 +77,7 @@ fn a_value_of_the_wrong_form_is_named_with_its_key() {
     worker("memory = \"96MB\"\n").fails(2, &["c.toml:3: key memory", "96MB", "MiB"]);
     worker("lanes = 0\n").fails(2, &["key lanes", "whole number from 1"]);
     worker("weight = 0\n").fails(2, &["c.toml:3: key weight", "whole number from 1 to 1000", "not 0"]);
+    worker("pool = \"two words\"\n").fails(2, &["c.toml:3: key pool", "two words", "letters, digits"]);
     worker("weight = 1.5\n").fails(2, &["key weight", "whole number from 1 to 1000"]);
     Configured::new("worker", "id = \"w 1\"\ncontrollers = [\"a:1\"]\n").fails(2, &["key id", "w 1", "letters"]);
     Configured::new("worker", "id = \"w\"\ncontrollers = [\"nowhere\"]\n").fails(2, &["key controllers", "nowhere"]);

@@ -275,7 +275,11 @@ fn a_worker_is_listed_drained_and_alone_under_its_id() {
     let worker = || {
         let mut command = fleet.command(&["worker", "run"]);
         // Nobody reads along: only what it says in the end.
-        let command = command.env("REPLISOME_ID", "w1").env("REPLISOME_WEIGHT", "2").env("RUST_LOG", "off");
+        let command = command
+            .env("REPLISOME_ID", "w1")
+            .env("REPLISOME_WEIGHT", "2")
+            .env("REPLISOME_POOL", "near")
+            .env("RUST_LOG", "off");
         Process(command.stderr(Stdio::piped()).spawn().expect("runs"))
     };
     let mut one = worker();
@@ -296,7 +300,8 @@ fn a_worker_is_listed_drained_and_alone_under_its_id() {
     fleet.says(&["worker", "undrain", "w1"], 0, "worker w1 may work again (revision ", "");
     wait_for("the end of the drain", || state() == "live");
     fleet.says(&["worker", "describe", "w1"], 0, "live", "");
-    assert_eq!(fleet.json(&["worker", "list"])[0]["weight"], 2);
+    let row = fleet.json(&["worker", "list"])[0].clone();
+    assert_eq!((&row["weight"], &row["pool"]), (&Value::from(2), &Value::from("near")));
     fleet.says(&["worker", "remove", "w1"], 4, "", "stop its process first");
     assert!(Command::new("kill").arg(one.0.id().to_string()).status().expect("kill runs").success());
     let (status, text) = one.end();

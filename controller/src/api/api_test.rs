@@ -24,7 +24,7 @@ async fn what_is_added_is_copied_by_a_worker_and_listed() {
 
     let row = served.assignment(|row| row.state == "unassigned").await;
     assert_eq!((row.worker.as_str(), row.epoch, row.next_offset), ("", 0, None));
-    assert!(row.reason.unwrap().text.contains("no worker takes work"));
+    assert!(row.reason.unwrap().text.contains("no worker of pool default takes work"));
 
     let mut worker = served.worker("w1").await;
     let snapshot = worker.granted().await;
@@ -55,10 +55,10 @@ async fn what_is_added_is_copied_by_a_worker_and_listed() {
     assert_eq!(workers.len(), 1);
     let v1::Worker { id, state, address, partitions, version, .. } = &workers[0];
     assert_eq!((id.as_str(), state.as_str(), address.as_str(), *partitions), ("w1", "live", "here:1", 1));
-    assert_eq!((version.as_str(), workers[0].weight), ("1.2", 3));
+    assert_eq!((version.as_str(), workers[0].weight, workers[0].pool.as_str()), ("1.2", 3, "default"));
     let routes = admin.list_routes(v1::ListRoutesRequest::default()).await.unwrap().into_inner().routes;
     assert_eq!((routes[0].state.as_str(), routes[0].topics, routes[0].partitions), ("running", 1, 1));
-    assert_eq!(routes[0].lag, Some(3));
+    assert_eq!((routes[0].lag, routes[0].pool.as_str()), (Some(3), "default"));
     let topics = admin.list_topics(v1::ListTopicsRequest::default()).await.unwrap().into_inner().topics;
     assert_eq!((topics[0].state.as_str(), topics[0].partitions, topics[0].lag), ("replicating", 1, Some(3)));
     let status = admin.get_status(v1::GetStatusRequest {}).await.unwrap().into_inner();
@@ -305,6 +305,7 @@ async fn a_worker_that_is_refused_while_it_talks_on_hears_why() {
             worker: "w1".into(),
             session: SessionId::generate().to_string(),
             weight: 1,
+            pool: String::new(),
             ..Default::default()
         };
         let hello = v1::worker_message::Message::Hello(hello);

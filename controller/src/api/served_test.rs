@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::assignment::{Down, Hello, Inventory, PROTOCOL, Phase, Progress, Running, Snapshot, Up};
-use common::ids::{ClusterName, SessionId, WorkerId};
+use common::ids::{ClusterName, PoolName, SessionId, WorkerId};
 use common::weight::Weight;
 use kafka::memory::{MemoryClients, MemoryCluster};
 use proto::v1;
@@ -174,7 +174,8 @@ impl Served {
         let session = SessionId::generate();
         let worker = WorkerId::new(id).unwrap();
         let (address, software, weight) = ("here:1".into(), "1.2".into(), Weight::try_from(3).unwrap());
-        let hello = Hello { protocol: PROTOCOL, worker, session, address, software, weight, fleet: None };
+        let pool = PoolName::default();
+        let hello = Hello { protocol: PROTOCOL, worker, session, address, software, weight, pool, fleet: None };
         let worker = Worker { session, up, down };
         worker.say(Up::Hello(hello)).await;
         worker.say(Up::Inventory(Inventory::default())).await;

@@ -140,7 +140,7 @@ impl Observed {
     fn row<'a>(&'a self, state: &State, topic: &'a Topic, id: &'a RoutePartition, slot: &'a Slot) -> Row<'a> {
         let (phase, progress) = slot.life.owner().map(|owner| self.handle.reported(owner, id)).unwrap_or_default();
         let (condition, reason) = condition(slot.life, state.wish_in(topic, id), phase.as_ref());
-        let reason = reason.or_else(|| passing(state, slot));
+        let reason = reason.or_else(|| passing(state, id, slot));
         Row { id, slot, topic, condition, reason, progress }
     }
 }
@@ -180,12 +180,13 @@ fn condition(life: Life, wish: Wish, phase: Option<&Phase>) -> (Condition, Optio
 }
 
 /// Why a partition that is to run is not copied for a moment, or while there is nobody to do it.
-fn passing(state: &State, slot: &Slot) -> Option<Reason> {
+fn passing(state: &State, id: &RoutePartition, slot: &Slot) -> Option<Reason> {
+    let pool = &state.routes()[&id.route].settings.pool;
     let text = match (slot.life, &slot.destination) {
         (Life::Assigned { .. } | Life::Fencing { .. }, _) => return None,
         (_, Some(sent)) => format!("it goes to another worker; {}", sent.why),
-        (Life::Unassigned(_), None) if state.sessions().keys().all(|session| state.is_draining(*session)) => {
-            "no worker takes work".to_owned()
+        (Life::Unassigned(_), None) if state.working_in(pool).next().is_none() => {
+            format!("no worker of pool {pool} takes work")
         }
         (Life::Unassigned(_), None) => "it goes to a worker now".to_owned(),
         (Life::Releasing { .. }, None) => "its worker finishes what is in flight and gives it back".to_owned(),

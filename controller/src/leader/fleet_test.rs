@@ -8,8 +8,8 @@ use common::assignment::{Down, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Pro
 use common::config::{ClientProperties, ClusterConfig, Delivery, RouteSettings, TopicFilter};
 use common::identity::{Identity, Owner, StoredBy, StoredOffset};
 use common::ids::{
-    ClusterName, Epoch, FleetId, Partition, Revision, RouteName, RoutePartition, SessionId, TopicId, TopicName,
-    WorkerId,
+    ClusterName, Epoch, FleetId, Partition, PoolName, Revision, RouteName, RoutePartition, SessionId, TopicId,
+    TopicName, WorkerId,
 };
 use common::offsets::{NextOffset, Position, StartPosition};
 use common::weight::Weight;
@@ -50,8 +50,9 @@ pub struct Worker {
 
 /// How a worker presents itself.
 pub fn hello(worker: &str, session: SessionId) -> Hello {
-    let (worker, weight) = (WorkerId::new(worker).unwrap(), Weight::default());
-    Hello { protocol: PROTOCOL, worker, session, address: "here".into(), software: "0".into(), weight, fleet: None }
+    let (address, software, worker) = ("here".into(), "0".into(), WorkerId::new(worker).unwrap());
+    let (weight, pool) = (Weight::default(), PoolName::default());
+    Hello { protocol: PROTOCOL, worker, session, address, software, weight, pool, fleet: None }
 }
 
 pub fn route() -> RouteName {
@@ -70,6 +71,7 @@ pub fn settings() -> RouteSettings {
     RouteSettings {
         source: ClusterName::new("source").unwrap(),
         target: ClusterName::new("target").unwrap(),
+        pool: PoolName::default(),
         group: GROUP.into(),
         delivery: Delivery::AtLeastOnce,
         filter: TopicFilter { include: vec![".*".into()], exclude: vec!["secret".into()] },

@@ -4,7 +4,7 @@ use std::time::Duration;
 use common::assignment::{
     Down, Grant, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Running, Snapshot, UncleanRelease, Up,
 };
-use common::ids::{Epoch, FleetId, SessionId, WorkerId};
+use common::ids::{Epoch, FleetId, PoolName, SessionId, WorkerId};
 use common::net::LeaderLink;
 use common::weight::Weight;
 use tokio::time::{Instant, sleep, timeout};
@@ -451,6 +451,7 @@ async fn what_stands_in_the_table_and_not_on_the_board_gets_a_lease_and_the_othe
         address: "nowhere".into(),
         software: "0".into(),
         weight: Weight::default(),
+        pool: PoolName::default(),
         replaces: None,
     };
     fleet.handle.propose("test", register).await.unwrap();

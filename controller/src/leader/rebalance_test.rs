@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use common::ids::WorkerId;
+use common::ids::{PoolName, WorkerId};
 use common::weight::Weight;
 use tokio::time::{Instant, sleep};
 
@@ -25,7 +25,7 @@ async fn until_moved(fleet: &Fleet, partitions: usize) {
     fleet.until(is_moving).await;
     let at_rest = move |state: &State| {
         let assigned = state.slots().values().filter(|slot| matches!(slot.life, Life::Assigned { .. }));
-        assigned.count() == partitions && state.budget() == 0
+        assigned.count() == partitions && state.budget(&PoolName::default()) == 0
     };
     fleet.until(at_rest).await;
     fleet.until_all_assigned(partitions).await;

@@ -58,12 +58,12 @@ async fn reconcile(context: &Context, work: &mut TableWork) -> Result<bool, End>
         }
     }
     let of = context.clone();
-    let (plan, settled) = work.run(move || replan(&of)).await;
-    for step in &plan.moves {
+    let (moves, settled) = work.run(move || replan(&of)).await;
+    for step in &moves {
         let partition = &step.partition;
         info!(route = %partition.route, topic = %partition.topic, partition = %partition.partition, "{step}");
     }
-    for moves in entries(plan.moves, |_| 1) {
+    for moves in entries(moves, |_| 1) {
         let outcome = context.propose_or_log(Command::Moves(moves.clone())).await?;
         tell_of_refused(outcome.as_ref());
         count_moves(&moves, outcome.as_ref());
@@ -89,19 +89,18 @@ fn look(context: &Context) -> Seen {
 }
 
 /// What is to be done now, and what has come to rest.
-fn replan(context: &Context) -> (Plan, Option<Command>) {
-    let (input, resting) = {
+fn replan(context: &Context) -> (Vec<Move>, Option<Command>) {
+    let (mut inputs, resting) = {
         let state = context.log.read();
-        let mut input = PlanInput::now(&state);
-        if state.hold().is_some() {
-            input.miss(&context.missing());
-        }
-        let resting = Resting::of(&state);
-        (input, resting)
+        (PlanInput::now(&state), Resting::of(&state))
     };
-    let plan = timed_plan(&input);
-    let settled = resting.and_then(|resting| resting.settled(&input, &plan));
-    (plan, settled)
+    if resting.is_none() {
+        let missing = context.missing();
+        inputs.iter_mut().for_each(|input| input.miss(&missing));
+    }
+    let plans: Vec<Plan> = inputs.iter().map(timed_plan).collect();
+    let settled = resting.and_then(|resting| resting.settled(&inputs, &plans));
+    (plans.into_iter().flat_map(|plan| plan.moves).collect(), settled)
 }
 
 /// What comes to rest once nothing is left to be moved.
@@ -120,12 +119,15 @@ impl Resting {
 
     /// Sessions that have their even share, and a rebalance that could move something now and finds nothing to move. What
     /// can't move yet is still owed to a session, but not waited for by a rebalance.
-    fn settled(self, input: &PlanInput, plan: &Plan) -> Option<Command> {
-        if plan.moves.iter().any(|step| step.cause.is_choice()) {
-            return None;
-        }
-        let sessions = if plan.is_uneven { Vec::new() } else { self.owed };
-        let run = self.run.filter(|_| input.wave > 0);
+    fn settled(self, inputs: &[PlanInput], plans: &[Plan]) -> Option<Command> {
+        let rests = |plan: &Plan| !plan.moves.iter().any(|step| step.cause.is_choice());
+        let is_even = |id: &SessionId| {
+            let mut even = inputs.iter().zip(plans).filter(|(_, plan)| rests(plan) && !plan.is_uneven);
+            even.any(|(input, _)| input.sessions.contains_key(id))
+        };
+        let sessions: Vec<SessionId> = self.owed.into_iter().filter(is_even).collect();
+        let can_move = inputs.iter().all(|input| input.wave > 0);
+        let run = self.run.filter(|_| can_move && plans.iter().all(rests));
         (!sessions.is_empty() || run.is_some()).then_some(Command::Settle { sessions, run })
     }
 }

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLockReadGuard};
 
 use common::assignment::{Down, Inventory, Phase, Progress, Running, Up};
-use common::ids::{Epoch, FleetId, WorkerId};
+use common::ids::{Epoch, FleetId, PoolName, WorkerId};
 use common::net::LeaderLink;
 use common::offsets::NextOffset;
 use common::reason::Reason;
@@ -64,8 +64,8 @@ async fn a_new_leader_gives_the_share_that_the_one_before_owed() {
     before.until_all_assigned(4).await;
     drop((first, before));
     let (worker, session) = (WorkerId::new("w1").unwrap(), SessionId::from_number(101));
-    let (address, software, weight) = ("here".into(), "0".into(), Weight::default());
-    let join = Command::RegisterSession { session, worker, address, software, weight, replaces: None };
+    let (address, software, weight, pool) = ("here".into(), "0".into(), Weight::default(), PoolName::default());
+    let join = Command::RegisterSession { session, worker, address, software, weight, pool, replaces: None };
     log.propose(envelope(None, "test", join)).await.unwrap();
     let after = lead_over(log, clusters, settings()).await;
     let (_first, second) = (after.worker(0).await, after.worker(1).await);

@@ -1,19 +1,21 @@
-//! All that a plan depends on, as one value.
+//! All that a plan depends on, as one value: a pool's part of the table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::bug::{self, Bug};
-use common::ids::{Epoch, RoutePartition, SessionId};
+use common::ids::{Epoch, PoolName, RoutePartition, SessionId};
 use common::weight::Weight;
 
-use crate::state::{Cause, Life, Session, State, Vacancy, Wish};
+use crate::state::{Cause, Life, Session, Slot, State, Topic, Vacancy, Wish};
 
-/// All that a plan depends on.
+/// All that the plan of one pool depends on.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PlanInput {
-    /// The live sessions.
+    /// The pool.
+    pub pool: PoolName,
+    /// Its live sessions.
     pub sessions: BTreeMap<SessionId, Attendance>,
-    /// Every route partition, in the table's order.
+    /// Every partition of its routes, in the table's order.
     pub partitions: Vec<Candidate>,
     /// How many partitions may move for nothing but balance.
     pub budget: usize,
@@ -68,33 +70,43 @@ pub enum Place {
 }
 
 impl PlanInput {
-    /// The table as it is, with what may move by choice: nothing while something is in motion, or while many workers
-    /// are missing, who may be back any moment.
-    pub fn now(state: &State) -> Self {
-        let input = Self::of(state, &BTreeSet::new());
+    /// The table as it is, pool by pool, with what may move by choice: nothing while something of the pool is in motion, or
+    /// while many workers are missing, who may be back any moment.
+    pub fn now(state: &State) -> Vec<Self> {
         let may_not = state.balance().is_frozen() || state.hold().is_some();
-        let waits = may_not || input.partitions.iter().any(Candidate::is_in_motion);
-        Self { budget: state.budget(), wave: if waits { 0 } else { WAVE_MAX }, ..input }
+        let with_choice = |input: Self| {
+            let waits = may_not || input.partitions.iter().any(Candidate::is_in_motion);
+            Self { budget: state.budget(&input.pool), wave: if waits { 0 } else { WAVE_MAX }, ..input }
+        };
+        Self::at_rest(state).map(with_choice).collect()
     }
 
-    /// The table as it will be once these sessions have expired. Nothing moves by choice.
-    pub fn of(state: &State, lost: &BTreeSet<SessionId>) -> Self {
-        let live = state.sessions().iter().filter(|(id, _)| !lost.contains(id));
+    /// The table as it is, pool by pool. Nothing moves by choice.
+    pub fn at_rest(state: &State) -> impl Iterator<Item = Self> {
+        state.pools().into_iter().map(|pool| Self::of(state, pool, &BTreeSet::new()))
+    }
+
+    /// A pool as it will be once these sessions have expired. Nothing moves by choice.
+    pub fn of(state: &State, pool: &PoolName, lost: &BTreeSet<SessionId>) -> Self {
+        let is_live = |id, session: &Session| session.pool == *pool && !lost.contains(id);
+        let live = state.sessions().iter().filter(|(id, session)| is_live(id, session));
         let attendance = |id, session: &Session| match state.is_draining(id) {
             true => Attendance::Leaving,
             false => Attendance::Present(session.weight),
         };
         let sessions = live.map(|(id, session)| (*id, attendance(*id, session))).collect();
-        let mut partitions = Vec::with_capacity(state.slots().len());
-        for (id, slot, topic) in state.slots_with_topics() {
+        let candidate = |(id, slot, topic): (&RoutePartition, &Slot, &Topic)| {
             let (partition, wish) = (id.clone(), state.wish_in(topic, id));
             let (epoch, place) = (slot.epoch, place(slot.life, lost));
             let destination = slot.destination.as_ref().map(|sent| (sent.session, sent.cause));
-            let pin = state.pinned_session(slot);
-            partitions.push(Candidate { partition, epoch, place, wish, destination, pin });
-        }
+            let pin = state.pinned_session(id, slot);
+            Candidate { partition, epoch, place, wish, destination, pin }
+        };
+        let routes = state.routes_in(pool);
+        let mut partitions = Vec::new();
+        routes.for_each(|(route, _)| partitions.extend(state.slots_with_topics_of(route).map(candidate)));
         bug::shuffle(&mut partitions, Bug::UnorderedPlan);
-        Self { sessions, partitions, budget: 0, wave: 0 }
+        Self { pool: pool.clone(), sessions, partitions, budget: 0, wave: 0 }
     }
 
     /// Has these sessions keep what they have and get nothing.

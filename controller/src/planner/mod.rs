@@ -4,8 +4,10 @@
 //! assert and to log, one line a move.
 //!
 //! ```text
-//! State --PlanInput::now--> PlanInput --plan--> Plan { moves, waiting } --leader/reconcile--> Command::Moves
+//! State --PlanInput::now--> PlanInput, one a pool --plan--> Plan { moves, waiting } --leader/reconcile--> Command::Moves
 //! ```
+//!
+//! Each pool is planned alone: its sessions copy its routes, and nothing outside of it says where they go.
 //!
 //! Always true, and each a property test:
 //!
@@ -40,7 +42,7 @@ mod traffic_test;
 
 use std::fmt;
 
-use common::ids::{RoutePartition, SessionId};
+use common::ids::{PoolName, RoutePartition, SessionId};
 use common::reason::Reason;
 
 use crate::state::{Cause, Move, Step, Wish};
@@ -71,7 +73,7 @@ pub struct Waiting {
     pub reason: Reason,
 }
 
-/// Plans the next moves.
+/// Plans the next moves of a pool.
 pub fn plan(input: &PlanInput) -> Plan {
     let topics = input.partitions.chunk_by(|one, next| one.is_of_topic_of(next));
     let loads = Loads::new(input, topics.clone().count());
@@ -84,7 +86,7 @@ pub fn plan(input: &PlanInput) -> Plan {
     let Sorting { mut plan, mut loads, to_place, wave } = sorting;
     let free = place_sent(&mut plan, &mut loads, to_place);
     let mut placing = loads.place();
-    place_free(&mut plan, &mut placing, free);
+    place_free(&mut plan, &mut placing, free, &input.pool);
     let mut shifting = placing.shift();
     for _ in 0..input.budget.min(wave) {
         let Some((from, candidate)) = shifting.shift_one() else { break };
@@ -189,13 +191,13 @@ fn place_sent<'a>(plan: &mut Plan, loads: &mut Loads<'a>, all: Vec<OfTopic<'a>>)
 
 /// Gives each of the others to the session that is the least full with it, of those to the one with the least of its topic, of
 /// those to the oldest.
-fn place_free(plan: &mut Plan, placing: &mut Placing<'_>, free: Vec<OfTopic<'_>>) {
+fn place_free(plan: &mut Plan, placing: &mut Placing<'_>, free: Vec<OfTopic<'_>>, pool: &PoolName) {
     for (topic, candidate) in free {
         let session = placing.take_least(topic);
         let Place::Vacant(vacancy) = candidate.place else { continue };
         match session {
             Some(to) => plan.push(candidate, Step::Assign { to }, Cause::from(vacancy)),
-            None => plan.wait(candidate, Reason::Waiting { text: "no worker takes work".into() }),
+            None => plan.wait(candidate, Reason::Waiting { text: format!("no worker of pool {pool} takes work") }),
         }
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn any_input() -> impl Strategy<Value = PlanInput> {
             }
         }
         let sessions = sessions.into_iter().enumerate().map(|(n, attendance)| (session(n), attendance)).collect();
-        PlanInput { sessions, partitions, budget, wave }
+        PlanInput { sessions, partitions, budget, wave, ..PlanInput::default() }
     })
 }
 
@@ -108,7 +108,7 @@ fn settled_on(weight: impl Strategy<Value = Weight>, some_are_pinned: bool) -> i
         }
         let present = |(number, weight)| (session(number), Attendance::Present(weight));
         let sessions = sessions.into_iter().enumerate().map(present).collect();
-        settle(PlanInput { sessions, partitions, budget: 0, wave: 0 })
+        settle(PlanInput { sessions, partitions, ..PlanInput::default() })
     })
 }
 
@@ -334,6 +334,7 @@ fn a_plan_reads_as_one_line_a_move() {
         ],
         budget: 9,
         wave: 9,
+        ..PlanInput::default()
     };
     let (zero, one) = (session(0), session(1));
     assert_eq!(
@@ -349,7 +350,7 @@ fn a_plan_reads_as_one_line_a_move() {
 fn a_hundred_thousand_partitions_on_a_thousand_sessions_are_planned_in_one_go() {
     let all = (0..10_000).flat_map(|topic| (0..10).map(move |index| partition(topic, index)));
     let sessions = (0..1_000).map(|number| (session(number), PRESENT)).collect();
-    let input = PlanInput { sessions, partitions: all.map(fresh).collect(), budget: 0, wave: 0 };
+    let input = PlanInput { sessions, partitions: all.map(fresh).collect(), ..PlanInput::default() };
     let mut placed = applied(&input, &plan(&input));
     assert_eq!(counts(&placed).into_values().collect::<BTreeSet<_>>(), BTreeSet::from([100]));
     placed.sessions.insert(session(1_000), PRESENT);

@@ -99,9 +99,9 @@ impl State {
             Command::UnpinPartition { partition } => self.unpin_partition(stamp, &partition),
             Command::ReportTopics(reports) => Ok(batch(reports, |report| self.report_topic(stamp, report))),
             Command::SurveyRoute { route, incarnation } => self.survey_route(&route, incarnation),
-            Command::RegisterSession { session, worker, address, software, weight, replaces } => {
-                let registered =
-                    Session { worker, address, software, weight, draining: false, registered: stamp.revision, owed: 0 };
+            Command::RegisterSession { session, worker, address, software, weight, pool, replaces } => {
+                let (draining, registered, owed) = (false, stamp.revision, 0);
+                let registered = Session { worker, address, software, weight, pool, draining, registered, owed };
                 self.register_session(stamp, session, registered, replaces)
             }
             Command::DrainSession { session } => self.drain_session(stamp, session),

@@ -17,14 +17,14 @@
 //! Moves for load leave counts as even as they are and have no budget here: they are refused while this one lasts, and come
 //! in the same waves.
 
-use common::ids::{Revision, SessionId};
+use common::ids::{PoolName, Revision, RoutePartition, SessionId};
 use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::command::Cause;
 use super::events::{EventKind, NewEvent, Stamp};
 use super::outcome::{Effect, Rejection};
-use super::slots::Slot;
+use super::sessions::Session;
 
 /// Whether partitions move by choice: for balance, or to where they are pinned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -81,24 +81,26 @@ impl State {
         self.balance
     }
 
-    /// How many partitions may still move for balance.
-    pub fn budget(&self) -> usize {
-        let owed = self.sessions().values().fold(0, |sum: usize, session| sum.saturating_add(session.owed as usize));
-        owed.saturating_add(self.balance.run().map_or(0, |run| run.left()))
+    /// How many partitions of a pool may still move for balance.
+    pub fn budget(&self, pool: &PoolName) -> usize {
+        let owed =
+            self.sessions().values().filter(|session| session.pool == *pool).map(|session| session.owed as usize);
+        let run = self.balance.run().map_or(0, |run| run.left());
+        owed.fold(run, usize::saturating_add)
     }
 
-    /// How many partitions a session that takes work may ask of the others to be as full as they: with P partitions, N
-    /// sessions, and its weight w of W, w (P + N - 1) / W, rounded down. It takes no more to have it no less full than
-    /// another one would be without one of its own, and where all weigh the same it is P / N, rounded up.
+    /// How many partitions a session that takes work may ask of the others to be as full as they: with P partitions and N
+    /// sessions in its pool, and its weight w of W, w (P + N - 1) / W, rounded down. It takes no more to have it no less
+    /// full than another one would be without one of its own, and where all weigh the same it is P / N, rounded up.
     pub(super) fn even_share(&self, session: SessionId) -> u32 {
         if self.is_draining(session) {
             return 0;
         }
-        let working = self.sessions().iter().filter(|(id, _)| !self.is_draining(**id));
-        let (count, weights) = working
-            .fold((0, 0), |(count, weights), (_, session)| (count + 1, weights + u64::from(session.weight.number())));
-        let weight = u64::from(self.sessions()[&session].weight.number());
-        let share = weight * (self.slots.len() as u64 + count - 1) / weights;
+        let Session { weight, pool, .. } = &self.sessions()[&session];
+        let working = self.working_in(pool);
+        let (count, weights) =
+            working.fold((0, 0), |(count, weights), session| (count + 1, weights + u64::from(session.weight.number())));
+        let share = u64::from(weight.number()) * (self.partitions_in(pool) + count - 1) / weights;
         u32::try_from(share).unwrap_or(u32::MAX)
     }
 
@@ -154,24 +156,28 @@ impl State {
     }
 
     /// Why a partition that was to be released by choice stays after all, if it does.
-    pub(super) fn stays(&self, slot: &Slot, from: SessionId, cause: Cause) -> Option<&'static str> {
-        let pin = self.pinned_session(slot);
+    pub(super) fn stays(&self, id: &RoutePartition, from: SessionId, cause: Cause) -> Option<&'static str> {
+        let slot = &self.slots[id];
+        let pin = self.pinned_session(id, slot);
         match cause {
             _ if cause.is_choice() && self.balance.is_frozen() => Some("moves for balance are frozen"),
             Cause::Balance if pin == Some(from) => Some("it is pinned where it is"),
-            Cause::Balance if self.budget() == 0 => Some("nothing more is to move for balance"),
+            Cause::Balance if self.budget(&self.sessions[&from].pool) == 0 => {
+                Some("nothing more is to move for balance")
+            }
             Cause::Load if slot.pin.is_some() => Some("it is pinned"),
-            Cause::Load if self.budget() > 0 => Some("counts are being evened out"),
+            Cause::Load if self.budget(&self.sessions[&from].pool) > 0 => Some("counts are being evened out"),
             Cause::Load if self.hold.is_some() => Some("moves are held"),
             Cause::Pinned if pin.is_none_or(|pin| pin == from) => Some("it is not pinned to another worker"),
             _ => None,
         }
     }
 
-    /// Takes one move from the budget, of which there must be some: first of what is owed to sessions.
-    pub(super) fn charge(&mut self) {
-        if let Some(session) = self.sessions.values_mut().find(|session| session.owed > 0) {
-            session.owed -= 1;
+    /// Takes one move from the budget of a session's pool, of which there must be some: first of what is owed to sessions.
+    pub(super) fn charge(&mut self, from: SessionId) {
+        let pool = self.sessions[&from].pool.clone();
+        if let Some(owed) = self.sessions.values_mut().find(|session| session.owed > 0 && session.pool == pool) {
+            owed.owed -= 1;
         } else if let Balance::Running(run) = &mut self.balance {
             run.moves += 1;
         }

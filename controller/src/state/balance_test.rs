@@ -1,4 +1,4 @@
-use common::ids::{Epoch, Revision, WorkerId};
+use common::ids::{Epoch, PoolName, Revision, WorkerId};
 use common::weight::Weight;
 
 use super::state_test::{done, fleet, id, ready, refused, register, route, session, step, topic, try_do};
@@ -41,7 +41,10 @@ fn a_move_for_balance_is_made_only_while_there_is_a_budget() {
     let since = state.revision;
     assert_eq!(effect(&mut state, Command::Rebalance { moves_max: Some(1) }), Ok(Effect::Exists));
     done(&mut state, release(1, Cause::Balance));
-    assert_eq!((state.budget(), state.balance()), (0, Balance::Running(Run { since, moves_max: Some(1), moves: 1 })));
+    assert_eq!(
+        (state.budget(&PoolName::default()), state.balance()),
+        (0, Balance::Running(Run { since, moves_max: Some(1), moves: 1 }))
+    );
     assert_eq!(refused(&mut state, release(0, Cause::Balance)), nothing);
     done(&mut state, Command::Settle { sessions: vec![], run: Some(Revision(0)) });
     assert!(state.balance().run().is_some(), "another one is over");
@@ -56,7 +59,7 @@ fn what_is_owed_to_a_session_is_spent_before_what_an_operator_gave() {
     let mut state = uneven();
     done(&mut state, register(2, 2, None));
     done(&mut state, Command::Rebalance { moves_max: None });
-    assert_eq!((state.sessions()[&session(2)].owed, state.budget()), (1, usize::MAX));
+    assert_eq!((state.sessions()[&session(2)].owed, state.budget(&PoolName::default())), (1, usize::MAX));
     for (partition, owed, moves) in [(0, 0, 0), (1, 0, 1)] {
         done(&mut state, release(partition, Cause::Balance));
         let run = state.balance().run().unwrap();
@@ -71,9 +74,9 @@ fn the_share_of_a_worker_is_by_its_weight() {
         let report = ready(&state, route(0), topic(0), 1, partitions, 4);
         done(&mut state, report);
         let (worker, weight) = (WorkerId::new("w2").unwrap(), Weight::try_from(weight).unwrap());
-        let (address, software) = ("here".into(), "0".into());
+        let (address, software, pool) = ("here".into(), "0".into(), PoolName::default());
         let session = session(2);
-        let join = Command::RegisterSession { session, worker, address, software, weight, replaces: None };
+        let join = Command::RegisterSession { session, worker, address, software, weight, pool, replaces: None };
         done(&mut state, join);
         assert_eq!(state.sessions()[&session].owed, share, "{partitions} partitions, weight {weight}");
     }
@@ -98,7 +101,11 @@ fn a_frozen_fleet_moves_nothing_by_choice_and_all_else() {
     done(&mut state, release(1, Cause::Drain));
     done(&mut state, Command::Unfreeze);
     assert_eq!(effect(&mut state, Command::Unfreeze), Ok(Effect::Exists));
-    assert_eq!((state.balance(), state.budget()), (Balance::Idle, 1), "the share of one that came meanwhile");
+    assert_eq!(
+        (state.balance(), state.budget(&PoolName::default())),
+        (Balance::Idle, 1),
+        "the share of one that came meanwhile"
+    );
     done(&mut state, release(0, Cause::Pinned));
 }
 

@@ -5,7 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use common::config::{ClusterConfig, RouteSettings};
-use common::ids::{ClusterName, Epoch, Partition, Revision, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
+use common::ids::{
+    ClusterName, Epoch, Partition, PoolName, Revision, RouteName, RoutePartition, SessionId, TopicName, WorkerId,
+};
 use common::offsets::StartPosition;
 use common::reason::Reason;
 use common::weight::Weight;
@@ -165,6 +167,8 @@ pub enum Command {
         software: String,
         /// How much work it takes, in proportion to others.
         weight: Weight,
+        /// The pool that it is in.
+        pool: PoolName,
         /// The worker's earlier session, which ends in the same entry.
         replaces: Option<SessionId>,
     },

@@ -44,6 +44,7 @@ const S6: (&str, &str) =
     ("S6", "the leader claims only what was lost and nobody has, and what it claims is not forgotten before");
 const S7: (&str, &str) = ("S7", "what an operator asked for the next grant ends with it");
 const S8: (&str, &str) = ("S8", "tables of the past are bounded");
+const S9: (&str, &str) = ("S9", "who has a partition, or is to get it, is in its route's pool");
 
 /// Checks one table.
 pub fn check(state: &State) -> Result<(), Violation> {
@@ -110,9 +111,11 @@ fn owners(state: &State) -> Result<(), Violation> {
         if let Some(sent) = &slot.destination {
             let session = sent.session;
             ensure(state.sessions().contains_key(&session), C3, || format!("{id} is to go to session {session}"))?;
+            ensure(state.is_in_pool_of(session, id), S9, || format!("{id} is to go to session {session}"))?;
         }
         let Some((session, epoch)) = slot.life.owner() else { continue };
         ensure(state.sessions().contains_key(&session), C3, || format!("{id} belongs to session {session}"))?;
+        ensure(state.is_in_pool_of(session, id), S9, || format!("{id} belongs to session {session}"))?;
         ensure(epoch <= slot.epoch, C2, || format!("{id} is held under {epoch}, the slot has {}", slot.epoch))?;
         let is_assigned = matches!(slot.life, Life::Assigned { .. });
         let is_asked = slot.destination.is_some() || slot.accept == Some(Accept::Next);
@@ -125,6 +128,8 @@ fn sessions_and_workers(state: &State) -> Result<(), Violation> {
     for (id, session) in state.sessions() {
         let newest = state.session_of(&session.worker);
         ensure(newest == Some(*id), C3, || format!("worker {} has {id} and {newest:?}", session.worker))?;
+        let is_there = state.workers[&session.worker].pool == session.pool;
+        ensure(is_there, S9, || format!("session {id} is in pool {}, its worker is not", session.pool))?;
         let takes_share = session.owed == 0 || !state.is_draining(*id);
         ensure(takes_share, S4, || format!("{} partitions are owed to {id}", session.owed))?;
     }

@@ -46,6 +46,9 @@ pub mod invariants;
 mod operators_test;
 pub mod outcome;
 mod pins;
+mod pools;
+#[cfg(test)]
+mod pools_test;
 #[cfg(test)]
 mod random_test;
 mod requests;

@@ -70,9 +70,9 @@ fn a_pin_stands_over_its_workers_restarts_and_beats_a_move() {
     assert!(pinned.to_string().ends_with("replisome assignment unpin --route r0 --topic t0 --partition 0"));
     assert_eq!(effect(&mut state, move_to("w1")), Err(pinned));
     done(&mut state, register(7, 0, Some(session(0))));
-    assert_eq!(state.pinned_session(&state.slots[&id(0)]), Some(session(7)));
+    assert_eq!(state.pinned_session(&id(0), &state.slots[&id(0)]), Some(session(7)));
     done(&mut state, Command::ExpireSession { session: session(7), reason: "test".into(), moves: vec![] });
-    assert_eq!(state.pinned_session(&state.slots[&id(0)]), None);
+    assert_eq!(state.pinned_session(&id(0), &state.slots[&id(0)]), None);
     done(&mut state, move_to("w1"));
     assert_eq!(sent(&state, 0), Some(session(1)), "while its worker is gone it may go anywhere");
     done(&mut state, unpin());

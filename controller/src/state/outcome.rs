@@ -1,6 +1,8 @@
 //! What became of a command.
 
-use common::ids::{ClusterName, Epoch, Partition, Revision, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
+use common::ids::{
+    ClusterName, Epoch, Partition, PoolName, Revision, RouteName, RoutePartition, SessionId, TopicName, WorkerId,
+};
 use serde::{Deserialize, Serialize};
 
 use super::command::RequestId;
@@ -180,6 +182,21 @@ pub enum Rejection {
     /// The worker has no session now.
     #[error("worker {0} is not there now")]
     WorkerAbsent(WorkerId),
+    /// The worker copies other routes.
+    #[error(
+        "worker {worker} is in pool {of_worker}, route {route} in pool {of_route}; a worker copies the routes of its own \
+         pool alone"
+    )]
+    OtherPool {
+        /// The worker.
+        worker: WorkerId,
+        /// The pool it is in.
+        of_worker: PoolName,
+        /// The route.
+        route: RouteName,
+        /// The pool it is in.
+        of_route: PoolName,
+    },
     /// A pin says otherwise.
     #[error(
         "{partition} is pinned to worker {worker}, which takes work; unpin it first: replisome assignment unpin --route \

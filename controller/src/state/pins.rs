@@ -2,7 +2,7 @@
 //! it stands until it is taken back, whether the worker is there or not, and goes with its slot.
 //!
 //! What follows from it is the planner's: while the worker takes work the partition goes there, and nothing but need takes
-//! it away.
+//! it away. If the worker comes back in another pool, the pin is as none until it comes back in this one.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +14,9 @@ use super::outcome::{Effect, Rejection};
 use super::slots::Slot;
 
 impl State {
-    /// The session of the worker that a slot is pinned to, if it has one.
-    pub fn pinned_session(&self, slot: &Slot) -> Option<SessionId> {
-        self.session_of(slot.pin.as_ref()?)
+    /// The session of the worker that a slot is pinned to, if it has one in the slot's pool.
+    pub fn pinned_session(&self, id: &RoutePartition, slot: &Slot) -> Option<SessionId> {
+        self.session_of(slot.pin.as_ref()?).filter(|session| self.is_in_pool_of(*session, id))
     }
 
     /// The workers that pins name.
@@ -34,7 +34,11 @@ impl State {
         if !self.workers.contains_key(&worker) {
             return Err(Rejection::UnknownWorker(worker));
         }
-        let slot = self.slots.get_mut(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
+        if !self.slots.contains_key(id) {
+            return Err(Rejection::UnknownPartition(id.clone()));
+        }
+        self.check_pool(&worker, id)?;
+        let slot = self.slots.get_mut(id).expect("just looked up");
         if slot.pin.as_ref() == Some(&worker) {
             return Ok(Effect::Exists);
         }

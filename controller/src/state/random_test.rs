@@ -1,12 +1,13 @@
 use std::time::Duration;
 
-use common::ids::{Epoch, FleetId, FleetIncarnation, Partition, Revision, RoutePartition, WorkerId};
+use common::config::RouteSettings;
+use common::ids::{Epoch, FleetId, FleetIncarnation, Partition, PoolName, Revision, RoutePartition, WorkerId};
 use common::offsets::NextOffset;
 use common::reason::Reason;
 use proptest::prelude::*;
 
 use super::command::{Finding, Release, TopicReport};
-use super::state_test::{cluster, done, ready, register, route, session, settings, topic, try_do};
+use super::state_test::{cluster, done, ready, register_in, route, session, settings, topic, try_do};
 use super::*;
 
 /// A command that may or may not make sense, by small numbers.
@@ -20,7 +21,7 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
         |to| Move { partition: partition.clone(), planned_on: epoch, step: Step::Assign { to }, cause: Cause::New };
     match kind {
         0 => Command::BeginLeadership,
-        1 => Command::AddRoute { route: r, settings: settings() },
+        1 => Command::AddRoute { route: r, settings: RouteSettings { pool: pool(c), ..settings() } },
         2 => Command::RemoveRoute { route: r, keep_offsets: c.is_multiple_of(2) },
         3 => Command::PauseRoute { route: r, reason: "test".into() },
         4 => Command::ResumeRoute { route: r },
@@ -52,7 +53,8 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
             }])
         }
         15..=17 => {
-            register(a % 5 + 10 * (b % 3), a % 5, state.session_of(&WorkerId::new(format!("w{}", a % 5)).unwrap()))
+            let replaces = state.session_of(&WorkerId::new(format!("w{}", a % 5)).unwrap());
+            register_in(pool(c), a % 5 + 10 * (b % 3), a % 5, replaces)
         }
         18 => Command::DrainSession { session: s },
         19 => {
@@ -105,6 +107,11 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
             Command::RaiseEpoch { partition, granted, stored: Epoch(epoch.0 + u64::from(c % 2)) }
         }
     }
+}
+
+/// Most are in the usual one.
+fn pool(number: u32) -> PoolName {
+    if number.is_multiple_of(4) { PoolName::new("near").unwrap() } else { PoolName::default() }
 }
 
 proptest! {

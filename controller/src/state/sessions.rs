@@ -1,7 +1,7 @@
 //! Sessions: the registrations of workers. Whether one lives is the leader's to watch; here stands only what was
 //! decided.
 
-use common::ids::{Revision, RoutePartition, SessionId, WorkerId};
+use common::ids::{PoolName, Revision, RoutePartition, SessionId, WorkerId};
 use common::weight::Weight;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub struct Session {
     pub software: String,
     /// How much work it takes, in proportion to others.
     pub weight: Weight,
+    /// The pool that it is in.
+    pub pool: PoolName,
     /// Whether its process is shutting down: it gives back what it has and gets nothing more. See `is_draining`.
     pub draining: bool,
     /// The change that registered it.
@@ -57,8 +59,9 @@ impl State {
             });
         }
         // It gets its worker's own partitions back, unless that one was giving them away; what was owed stays owed.
-        let owed = replaces.filter(|replaced| !self.is_draining(*replaced));
-        let owed = owed.map(|replaced| self.sessions[&replaced].owed);
+        let replaced =
+            replaces.filter(|replaced| !self.is_draining(*replaced)).map(|replaced| &self.sessions[&replaced]);
+        let owed = replaced.filter(|replaced| replaced.pool == session.pool).map(|replaced| replaced.owed);
         if let Some(replaced) = replaces {
             self.end_session(stamp, replaced, "its worker started anew");
         }
@@ -68,6 +71,7 @@ impl State {
             session: id,
             presence: Presence::Registered,
             drained: self.workers.get(&worker).is_some_and(|worker| worker.drained),
+            pool: session.pool.clone(),
             address: session.address.clone(),
             software: session.software.clone(),
             since: stamp.revision,

@@ -224,8 +224,8 @@ impl State {
             }
             (life, Step::Release { .. }) => unreachable!("checked: {id} is {}", life.name()),
         };
-        if step.cause == Cause::Balance && matches!(life, Life::Releasing { .. }) {
-            self.charge();
+        if let (Cause::Balance, Step::Release { from }) = (step.cause, step.step) {
+            self.charge(from);
         }
         let slot = self.slots.get_mut(id).expect("checked");
         if let Life::Assigned { epoch, .. } = life {
@@ -259,7 +259,7 @@ impl State {
         }
         match (slot.life, step.step) {
             (Life::Assigned { session, .. }, Step::Release { from }) if session == from => {
-                if let Some(why) = self.stays(slot, from, step.cause) {
+                if let Some(why) = self.stays(id, from, step.cause) {
                     return Err(Rejection::Stays { partition: id.clone(), why: why.to_owned() });
                 }
             }
@@ -273,13 +273,13 @@ impl State {
 
     /// Whether a session may get a partition.
     pub(super) fn check_takes(&self, to: SessionId, id: &RoutePartition) -> Result<(), Rejection> {
-        if !self.sessions().contains_key(&to) {
-            return Err(Rejection::UnknownSession(to));
-        }
+        let session = self.sessions().get(&to).ok_or(Rejection::UnknownSession(to))?;
         if self.is_draining(to) {
             return Err(Rejection::SessionDraining(to));
         }
-        self.check_wanted(id)
+        // What is wanted is of a known route.
+        self.check_wanted(id)?;
+        self.check_pool(&session.worker, id)
     }
 
     /// Whether a partition is to be copied.
@@ -355,9 +355,11 @@ impl State {
         if self.is_draining(to) {
             return Err(Rejection::WorkerDraining(worker.clone()));
         }
+        self.check_pool(worker, id)?;
         self.check_wanted(id)?;
-        if let Some(pin) = slot.pin.as_ref().filter(|pin| *pin != worker && self.takes_work(pin)) {
-            return Err(Rejection::Pinned { partition: id.clone(), worker: pin.clone() });
+        if let Some(pin) = self.pinned_session(id, slot).filter(|pin| *pin != to && !self.is_draining(*pin)) {
+            let worker = self.sessions[&pin].worker.clone();
+            return Err(Rejection::Pinned { partition: id.clone(), worker });
         }
         let is_there = matches!(slot.life, Life::Assigned { session, .. } if session == to);
         let asked = slot.destination.as_ref().filter(|sent| sent.cause == Cause::Operator);

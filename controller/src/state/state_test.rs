@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use common::config::{ClientProperties, ClusterConfig, Delivery, RouteSettings, TopicFilter};
 use common::ids::{
-    ClusterName, Epoch, FleetId, FleetIncarnation, Partition, Revision, RouteName, RoutePartition, SessionId, TopicId,
-    TopicName, WorkerId,
+    ClusterName, Epoch, FleetId, FleetIncarnation, Partition, PoolName, Revision, RouteName, RoutePartition, SessionId,
+    TopicId, TopicName, WorkerId,
 };
 use common::offsets::StartPosition;
 use common::reason::Reason;
@@ -37,6 +37,7 @@ pub(super) fn settings() -> RouteSettings {
     RouteSettings {
         source: ClusterName::new("a").unwrap(),
         target: ClusterName::new("b").unwrap(),
+        pool: PoolName::default(),
         group: "g".into(),
         delivery: Delivery::AtLeastOnce,
         filter: TopicFilter::default(),
@@ -48,12 +49,17 @@ pub(super) fn settings() -> RouteSettings {
 }
 
 pub(super) fn register(number: u8, worker: u8, replaces: Option<SessionId>) -> Command {
+    register_in(PoolName::default(), number, worker, replaces)
+}
+
+pub(super) fn register_in(pool: PoolName, number: u8, worker: u8, replaces: Option<SessionId>) -> Command {
     Command::RegisterSession {
         session: session(number),
         worker: WorkerId::new(format!("w{worker}")).unwrap(),
         address: "here".into(),
         software: "0".into(),
         weight: Weight::default(),
+        pool,
         replaces,
     }
 }

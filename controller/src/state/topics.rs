@@ -123,13 +123,18 @@ impl State {
 
     /// Every slot with its topic, in the table's order.
     pub fn slots_with_topics(&self) -> impl Iterator<Item = (&RoutePartition, &Slot, &Topic)> {
-        let mut topics = self.topics.iter();
+        self.routes.keys().flat_map(|route| self.slots_with_topics_of(route))
+    }
+
+    /// The slots of one route with their topics, in the table's order.
+    pub fn slots_with_topics_of(&self, route: &RouteName) -> impl Iterator<Item = (&RoutePartition, &Slot, &Topic)> {
+        let mut topics = self.topics_of(route);
         let mut current = topics.next();
-        self.slots.iter().map(move |(id, slot)| {
+        self.slots_of_route(route).map(move |(id, slot)| {
             loop {
-                // Both are in one order. The topic's name first: it differs sooner.
-                let ((route, name), topic) = current.expect("C4: a slot's topic is known");
-                if *name == id.topic && *route == id.route {
+                // Both are in one order.
+                let (name, topic) = current.expect("C4: a slot's topic is known");
+                if *name == id.topic {
                     return (id, slot, topic);
                 }
                 current = topics.next();

@@ -7,7 +7,7 @@
 //!                                     otherwise -> Lost            (unknown) <--remove-- Left | Lost
 //! ```
 
-use common::ids::{Revision, RoutePartition, SessionId, WorkerId};
+use common::ids::{PoolName, Revision, RoutePartition, SessionId, WorkerId};
 use serde::{Deserialize, Serialize};
 
 use super::State;
@@ -27,6 +27,8 @@ pub struct Worker {
     pub presence: Presence,
     /// Whether an operator drained it: it gets nothing, whichever session it has.
     pub drained: bool,
+    /// The pool it was in last.
+    pub pool: PoolName,
     /// Where it ran last, for people.
     pub address: String,
     /// Its software version, for people.

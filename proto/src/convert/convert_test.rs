@@ -7,8 +7,8 @@ use common::assignment::{
 };
 use common::config::{ClusterConfig, Delivery, RouteConfig};
 use common::ids::{
-    ClusterName, ControllerEpoch, Epoch, FleetId, FleetIncarnation, Partition, Revision, RouteName, RoutePartition,
-    SessionId, TopicId, TopicName, WorkerId,
+    ClusterName, ControllerEpoch, Epoch, FleetId, FleetIncarnation, Partition, PoolName, Revision, RouteName,
+    RoutePartition, SessionId, TopicId, TopicName, WorkerId,
 };
 use common::offsets::{NextOffset, StartPosition};
 use common::reason::{Reason, Side};
@@ -53,6 +53,7 @@ fn what_a_worker_says_survives_the_wire() {
         address: "host:1".into(),
         software: "0.1".into(),
         weight: Weight::try_from(3).unwrap(),
+        pool: PoolName::new("near").unwrap(),
         fleet: Some(FleetId::new("f").unwrap()),
     };
     let unclean = vec![UncleanRelease { partition: partition(), epoch: Epoch(8) }];
@@ -138,7 +139,8 @@ fn what_is_wrong_with_a_message_is_named() {
     let error = Up::try_from(message(hello.clone())).unwrap_err().to_string();
     assert_eq!(error, "weight: a weight is a whole number from 1 to 1000, not 1001");
     let unset = Up::try_from(message(v1::Hello { weight: 0, ..hello }));
-    assert!(matches!(unset, Ok(Up::Hello(Hello { weight, .. })) if weight == Weight::default()));
+    assert!(matches!(unset, Ok(Up::Hello(Hello { weight, pool, .. }))
+        if weight == Weight::default() && pool == PoolName::default()));
     assert_eq!(Up::try_from(v1::WorkerMessage { message: None }).unwrap_err().to_string(), "message: is missing");
     for every_ms in [0, u64::MAX] {
         let renewed =

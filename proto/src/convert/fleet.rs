@@ -1,12 +1,13 @@
 //! What travels between a worker and its leader.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::assignment::{
     Down, Heartbeat, Hello, Inventory, Phase, Progress, Refusal, RefusalKind, Renewal, Running, UncleanRelease, Up,
 };
-use common::ids::Epoch;
+use common::ids::{Epoch, InvalidName};
 use common::offsets::NextOffset;
 use common::weight::Weight;
 
@@ -27,6 +28,7 @@ impl From<Up> for v1::WorkerMessage {
                 software: hello.software,
                 weight: hello.weight.number(),
                 fleet: hello.fleet.map(String::from).unwrap_or_default(),
+                pool: hello.pool.into(),
             }),
             Up::Inventory(inventory) => FromWorker::Inventory(v1::Inventory {
                 applied: Some(inventory.applied.into()),
@@ -58,7 +60,8 @@ impl TryFrom<v1::WorkerMessage> for Up {
                 address: hello.address,
                 software: hello.software,
                 weight: weight(hello.weight)?,
-                fleet: Some(hello.fleet).filter(|fleet| !fleet.is_empty()).map(|id| name("fleet", &id)).transpose()?,
+                pool: given("pool", &hello.pool)?.unwrap_or_default(),
+                fleet: given("fleet", &hello.fleet)?,
             }),
             FromWorker::Inventory(inventory) => Self::Inventory(Inventory {
                 applied: inventory.applied.ok_or_else(|| Malformed::missing("applied"))?.into(),
@@ -228,6 +231,11 @@ fn span(field: &'static str, millis: u64) -> Result<Duration, Malformed> {
         1..=SPAN_MS_MAX => Ok(Duration::from_millis(millis)),
         _ => Err(Malformed::new(field, format!("{millis} ms is no time between 1 ms and a day"))),
     }
+}
+
+/// A name that may be left out.
+fn given<T: FromStr<Err = InvalidName>>(field: &'static str, value: &str) -> Result<Option<T>, Malformed> {
+    if value.is_empty() { Ok(None) } else { name(field, value).map(Some) }
 }
 
 fn weight(number: u32) -> Result<Weight, Malformed> {

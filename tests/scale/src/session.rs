@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::assignment::{
     Down, Heartbeat, Hello, Inventory, PROTOCOL, Phase, Progress, Running, Snapshot, Up, Version,
 };
-use common::ids::SessionId;
+use common::ids::{PoolName, SessionId};
 use common::net::{Closed, LeaderLink};
 use common::offsets::NextOffset;
 use common::weight::Weight;
@@ -39,6 +39,7 @@ impl Session {
             address: format!("127.0.0.1:{number}"),
             software: env!("CARGO_PKG_VERSION").to_owned(),
             weight: Weight::default(),
+            pool: PoolName::default(),
             fleet: None,
         };
         let (sender, told) = watch::channel(None);

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use anyhow::{Result, ensure};
 use common::config::{ClientProperties, ClusterConfig, Delivery, RouteSettings, TopicFilter};
-use common::ids::{Epoch, FleetId, FleetIncarnation, Partition, SessionId, TopicId};
+use common::ids::{Epoch, FleetId, FleetIncarnation, Partition, PoolName, SessionId, TopicId};
 use common::offsets::StartPosition;
 use common::weight::Weight;
 use controller::planner::{PlanInput, WAVE_MAX, plan};
@@ -28,7 +28,7 @@ pub fn measure(shape: Shape, figures: &mut impl Figures) -> Result<()> {
     let lost = session(shape.workers / 2);
     let gone = BTreeSet::from([lost]);
 
-    let plan_death = || plan(&PlanInput::of(&state, &gone));
+    let plan_death = || plan(&PlanInput::of(&state, &PoolName::default(), &gone));
     let moves = plan_death().moves;
     ensure!(moves.len() == held(&state, lost), "a death moves what it had, not {}", moves.len());
     ensure!(moves.iter().all(|step| step.cause == Cause::SessionLost), "a death moves nothing else");
@@ -45,7 +45,7 @@ pub fn measure(shape: Shape, figures: &mut impl Figures) -> Result<()> {
 
     done(&mut state, register(shape.workers))?;
     let wave = WAVE_MAX.min(shape.partitions / (shape.workers + 1));
-    let plan_join = || plan(&PlanInput::now(&state));
+    let plan_join = || plan(&now(&state));
     let moves = plan_join().moves.len();
     ensure!(moves == wave, "a join moves {moves} at first, not {wave}");
     figures.time("plan a join", &of, median(RUNS, plan_join), None);
@@ -67,6 +67,7 @@ fn build(shape: Shape) -> Result<State> {
     let settings = RouteSettings {
         source: shape::source(),
         target: shape::target(),
+        pool: PoolName::default(),
         group: "replisome.scale.west-east".to_owned(),
         delivery: Delivery::AtLeastOnce,
         filter: TopicFilter::default(),
@@ -96,11 +97,16 @@ fn build(shape: Shape) -> Result<State> {
     for number in 0..shape.workers {
         done(&mut state, register(number))?;
     }
-    let moves = plan(&PlanInput::now(&state)).moves;
+    let moves = plan(&now(&state)).moves;
     ensure!(moves.len() == shape.partitions, "everything is assigned");
     done(&mut state, Command::Moves(moves))?;
     done(&mut state, Command::Settle { sessions: (0..shape.workers).map(session).collect(), run: None })?;
     Ok(state)
+}
+
+/// The input of the one pool there is.
+fn now(state: &State) -> PlanInput {
+    PlanInput::now(state).pop().expect("a pool")
 }
 
 fn session(number: usize) -> SessionId {
@@ -115,6 +121,7 @@ fn register(number: usize) -> Command {
         address,
         software,
         weight: Weight::default(),
+        pool: PoolName::default(),
         replaces: None,
     }
 }

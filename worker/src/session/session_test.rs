@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use common::assignment::{Grant, Inventory, PROTOCOL, Phase, Renewal, Running, Snapshot, UncleanRelease, Version};
 use common::config::{ClientProperties, ClusterConfig, Delivery, RouteConfig};
 use common::ids::{
-    ClusterName, ControllerEpoch, Epoch, FleetId, FleetIncarnation, Partition, Revision, RouteName, RoutePartition,
-    SessionId, TopicId, TopicName, WorkerId,
+    ClusterName, ControllerEpoch, Epoch, FleetId, FleetIncarnation, Partition, PoolName, Revision, RouteName,
+    RoutePartition, SessionId, TopicId, TopicName, WorkerId,
 };
 use common::net::{WorkerLink, in_process};
 use common::offsets::StartPosition;
@@ -155,6 +155,7 @@ fn rig(engine: Books) -> Rig {
         address: "here".to_owned(),
         software: "0".to_owned(),
         weight: Weight::default(),
+        pool: PoolName::default(),
         fleet: None,
     };
     let (for_session, stop) = (engine.clone(), shutdown.clone());

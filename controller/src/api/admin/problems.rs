@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::ids::{FleetId, Partition, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
+use common::ids::{FleetId, Partition, PoolName, RouteName, RoutePartition, SessionId, TopicName, WorkerId};
 use common::reason::Reason;
 use kafka::error::ErrorKind;
 use proto::v1;
@@ -106,18 +106,28 @@ pub fn of_hold(state: &State, workers: &[v1::Worker]) -> Option<Problem> {
     ))
 }
 
+/// Pools with partitions of which nobody takes work.
+pub fn of_pools(state: &State, workers: &[v1::Worker]) -> Vec<Problem> {
+    let is_served = |pool: &PoolName| named(workers, "live").any(|worker| worker.pool == pool.as_str());
+    let unserved = |pool: &&PoolName| state.partitions_in(pool) > 0 && !is_served(pool);
+    let tell = |pool: &PoolName| {
+        let partitions = state.partitions_in(pool);
+        problem(
+            format!("no worker of pool {pool} takes work, and there are {partitions} partitions to copy"),
+            format!(
+                "start one (replisome worker run, with pool = \"{pool}\"), or end a drain (replisome worker undrain ID)"
+            ),
+        )
+    };
+    state.pools().into_iter().filter(unserved).map(tell).collect()
+}
+
 /// What is wrong with the workers.
-pub fn of_workers(workers: &[v1::Worker], partitions: usize, is_held: bool) -> Vec<Problem> {
+pub fn of_workers(workers: &[v1::Worker], is_held: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let is_any_live = named(workers, "live").next().is_some();
-    if partitions > 0 && !is_any_live {
-        problems.push(problem(
-            format!("no worker takes work, and there are {partitions} partitions to copy"),
-            "start a worker (replisome worker run), or end a drain (replisome worker undrain ID)",
-        ));
-    }
-    let others_have_them = if is_any_live { ", and others have its partitions" } else { "" };
-    for v1::Worker { id, address, .. } in named(workers, "lost") {
+    for v1::Worker { id, address, pool, .. } in named(workers, "lost") {
+        let is_served = named(workers, "live").any(|worker| worker.pool == *pool);
+        let others_have_them = if is_served { ", and others have its partitions" } else { "" };
         problems.push(problem(
             format!("worker {id} is lost; it ran at {address}{others_have_them}"),
             format!("start it again, or forget it: replisome worker remove {id}"),

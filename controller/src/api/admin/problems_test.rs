@@ -6,7 +6,7 @@ use common::offsets::NextOffset;
 use common::reason::{Reason, Side};
 use proto::v1;
 
-use super::problems::{Standstill, of_controllers, of_hold, of_releases, of_standstills, of_workers};
+use super::problems::{Standstill, of_controllers, of_hold, of_pools, of_releases, of_standstills, of_workers};
 use crate::raft::Standing;
 use crate::state::command::FORMAT;
 use crate::state::state_test::{done, fleet, id, session, step};
@@ -68,12 +68,28 @@ fn a_learner_counts_for_no_majority_and_an_even_number_is_told() {
 }
 
 #[test]
-fn workers_are_missed_only_where_there_is_work() {
-    assert_eq!(of_workers(&[], 0, false), []);
-    assert_eq!(of_workers(&[worker("w1", "live"), worker("w2", "drained")], 3, false), []);
-    let problems = of_workers(&[worker("w1", "drained"), worker("w2", "lost")], 3, false);
-    assert!(problems[0].what.contains("3 partitions"), "{problems:?}");
-    assert!(problems[1].remedy.contains("worker remove w2"), "{problems:?}");
+fn workers_are_missed_only_where_their_pool_has_work() {
+    let in_pool = |pool: &str, worker| v1::Worker { pool: pool.to_owned(), ..worker };
+    let (ours, theirs) = (|worker| in_pool("default", worker), |worker| in_pool("near", worker));
+    let state = fleet();
+    assert_eq!(of_pools(&State::unfounded(), &[]), []);
+    assert_eq!(of_pools(&state, &[ours(worker("w1", "live")), theirs(worker("w2", "drained"))]), []);
+    let problems = of_pools(&state, &[ours(worker("w1", "drained")), theirs(worker("w2", "live"))]);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let partitions = state.slots().len();
+    let what = format!("no worker of pool default takes work, and there are {partitions} partitions to copy");
+    assert_eq!(problems[0].what, what);
+}
+
+#[test]
+fn of_a_lost_worker_it_is_told_whether_others_of_its_pool_have_its_partitions() {
+    let in_pool = |pool: &str, worker| v1::Worker { pool: pool.to_owned(), ..worker };
+    assert_eq!(of_workers(&[worker("w1", "live"), worker("w2", "drained")], false), []);
+    let all = |lost| [in_pool("near", worker("w1", "live")), in_pool(lost, worker("w2", "lost"))];
+    let problems = of_workers(&all("near"), false);
+    assert!(problems[0].what.ends_with("and others have its partitions"), "{problems:?}");
+    assert!(problems[0].remedy.contains("worker remove w2"), "{problems:?}");
+    assert!(!of_workers(&all("far"), false)[0].what.contains("others"));
 }
 
 #[test]
@@ -87,8 +103,8 @@ fn a_hold_says_what_waits_for_whom_and_how_to_end_it() {
     let problem = of_hold(&state, &suspects).expect("moves are held");
     assert!(problem.what.starts_with("2 of 5 workers were lost at once: 7 partitions stay"), "{problem:?}");
     assert!(problem.remedy.contains("replisome worker release-hold"), "{problem:?}");
-    let problems = of_workers(&suspects, 9, true);
-    assert!(problems[1].remedy.contains("keeps them"), "{problems:?}");
+    let problems = of_workers(&suspects, true);
+    assert!(problems[0].remedy.contains("keeps them"), "{problems:?}");
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Moves for balance: shown, run, frozen.
 
-use std::collections::BTreeSet;
-
 use common::ids::SessionId;
 use proto::v1;
 
@@ -71,8 +69,14 @@ fn moves_max(asked: Option<u32>) -> Result<Option<u32>, ApiError> {
 }
 
 fn shifts(state: &State, moves_max: Option<u32>) -> Vec<Shift> {
-    let budget = moves_max.map_or(usize::MAX, |max| max as usize);
-    preview(&PlanInput::of(state, &BTreeSet::new()), budget)
+    let mut left = moves_max.map_or(usize::MAX, |max| max as usize);
+    let mut all = Vec::new();
+    for input in PlanInput::at_rest(state) {
+        let shifts = preview(&input, left);
+        left -= shifts.iter().filter(|shift| shift.cause == Cause::Balance).count();
+        all.extend(shifts);
+    }
+    all
 }
 
 fn describe(state: &State, Shift { partition, from, to, cause }: Shift) -> v1::PlannedMove {

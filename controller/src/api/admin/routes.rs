@@ -53,6 +53,7 @@ fn settings(route: &RouteName, fleet: &FleetId, asked: v1::AddRouteRequest) -> R
     Ok(RouteSettings {
         source: parse::name(&asked.source)?,
         target: parse::name(&asked.target)?,
+        pool: parse::filter(&asked.pool)?.unwrap_or_default(),
         group: format!("replisome.{fleet}.{route}"),
         delivery,
         filter,
@@ -175,6 +176,7 @@ fn row(name: &RouteName, route: &Route, topics: u32, sum: Sum, trouble: Option<&
         partitions: sum.partitions,
         lag: sum.lag,
         trouble: trouble.map(Error::to_string).unwrap_or_default(),
+        pool: settings.pool.into(),
         group: settings.group,
         include: settings.filter.include,
         exclude: settings.filter.exclude,

@@ -39,7 +39,8 @@ fn led(leading: &Leading) -> v1::GetStatusReply {
     let workers = workers::all(&state, &observed);
     let routes = routes::all(&state, &sums, &troubles);
     let mut problems = Vec::from_iter(problems::of_hold(&state, &workers));
-    problems.extend(problems::of_workers(&workers, state.slots().len(), state.hold().is_some()));
+    problems.extend(problems::of_pools(&state, &workers));
+    problems.extend(problems::of_workers(&workers, state.hold().is_some()));
     let is_there = |session| observed.liveness.get(&session).is_some_and(|heard| heard.connected);
     problems.extend(problems::of_releases(&state, is_there, leading.handle.overdue_releases()));
     problems.extend(problems::of_flapping(leading.handle.flapping()));

@@ -68,6 +68,7 @@ pub fn all(state: &State, observed: &Observed) -> Vec<v1::Worker> {
             rss_bytes: heard.map(|heard| heard.rss_bytes).unwrap_or_default(),
             bytes_per_second: session.map(|_| rates.get(&worker.session).copied().unwrap_or_default()),
             weight: session.map(|session| session.weight.number()).unwrap_or_default(),
+            pool: worker.pool.to_string(),
         })
     };
     state.workers().iter().filter_map(row).collect()

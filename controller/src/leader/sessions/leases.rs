@@ -132,8 +132,8 @@ async fn expire(
 pub(super) fn moves_of(context: &Context, session: SessionId, lost: &BTreeSet<SessionId>) -> Option<Vec<Move>> {
     let (mut input, owned) = {
         let state = context.log.read();
-        state.sessions().get(&session)?;
-        (PlanInput::of(&state, lost), owned_by(&state, session))
+        let pool = &state.sessions().get(&session)?.pool;
+        (PlanInput::of(&state, pool, lost), owned_by(&state, session))
     };
     input.miss(&context.missing());
     let mut moves = timed_plan(&input).moves;

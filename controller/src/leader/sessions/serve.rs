@@ -188,7 +188,7 @@ async fn is_flapping(context: &Context, worker: &WorkerId, before: SessionId) ->
 /// Puts a session into the table if it is not there. A worker that started anew gets its own partitions back at once,
 /// unless its earlier self is still connected, or it starts anew again and again.
 async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
-    let Hello { protocol, worker, session, address, software, weight, fleet } = hello;
+    let Hello { protocol, worker, session, address, software, weight, pool, fleet } = hello;
     if protocol != PROTOCOL {
         let text = format!(
             "worker {worker} (version {software}) speaks protocol {protocol}, this controller {PROTOCOL}; run the same \
@@ -224,7 +224,7 @@ async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
             ));
         }
     }
-    let command = Command::RegisterSession { session, worker, address, software, weight, replaces };
+    let command = Command::RegisterSession { session, worker, address, software, weight, pool, replaces };
     context.propose(command).await?;
     if let Some(replaced) = replaces {
         context.board.remove(replaced, "its worker started anew");

@@ -6,7 +6,7 @@
 //! evened out, moves are frozen. What it decides is the planner's (`even_out`), what it does is a command.
 //!
 //! ```text
-//!   Progress --look--> meters --Traffic--> even_out --> Command::Exchange --> reconcile assigns
+//!   Progress --look--> meters --Traffic of a pool--> even_out --> Command::Exchange --> reconcile assigns
 //! ```
 //!
 //! Always true:
@@ -18,7 +18,10 @@ mod meters;
 #[cfg(test)]
 mod traffic_test;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use common::ids::PoolName;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::info;
@@ -36,21 +39,27 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Looks and evens out until the leadership is over.
 pub(crate) async fn run(context: Context) -> Option<End> {
-    let mut is_under_way = false;
+    let mut under_way = BTreeSet::new();
     let mut work = context.table_work();
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let (of, now) = (context.clone(), Instant::now());
-        let evening = work.run(move || {
+        let (of, now, before) = (context.clone(), Instant::now(), under_way.clone());
+        let evenings = work.run(move || {
             look(&of, now);
-            traffic(&of, is_under_way, now).map(|traffic| even_out(&traffic))
+            let even_out = |(pool, traffic)| (pool, even_out(&traffic));
+            traffic(&of, &before, now).into_iter().map(even_out).collect::<Vec<_>>()
         });
-        let Some(evening) = evening.await else { continue };
-        is_under_way = evening.is_under_way;
-        if let Err(end) = propose(&context, evening).await {
-            return Some(end);
+        for (pool, Evening { exchanges, is_under_way }) in evenings.await {
+            if is_under_way {
+                under_way.insert(pool)
+            } else {
+                under_way.remove(&pool)
+            };
+            if let Err(end) = propose(&context, exchanges).await {
+                return Some(end);
+            }
         }
     }
 }
@@ -63,7 +72,7 @@ fn look(context: &Context, now: Instant) {
     }
 }
 
-async fn propose(context: &Context, Evening { exchanges, .. }: Evening) -> Result<(), End> {
+async fn propose(context: &Context, exchanges: Vec<Exchange>) -> Result<(), End> {
     if exchanges.is_empty() {
         return Ok(());
     }
@@ -78,20 +87,18 @@ async fn propose(context: &Context, Evening { exchanges, .. }: Evening) -> Resul
     Ok(())
 }
 
-/// What is copied by whom; `None` while nothing is to be done about it.
-fn traffic(context: &Context, is_under_way: bool, now: Instant) -> Option<Traffic> {
+/// What is copied by whom, of each pool in which something may be done about it now.
+fn traffic(context: &Context, under_way: &BTreeSet<PoolName>, now: Instant) -> Vec<(PoolName, Traffic)> {
     let missing = context.missing();
-    let (input, budget) = {
+    let mut inputs = {
         let state = context.log.read();
         if state.sessions().len() < 2 || state.sessions().keys().any(|session| missing.contains(session)) {
-            return None;
+            return Vec::new();
         }
-        (PlanInput::now(&state), state.budget())
+        PlanInput::now(&state)
     };
     // Nothing may move by choice now, or counts come first.
-    if input.wave == 0 || budget > 0 {
-        return None;
-    }
+    inputs.retain(|input| input.wave > 0 && input.budget == 0);
     let copying = context.board.copying();
     let cool_down = context.config.load_cool_down;
     let flow = |candidate: &Candidate| {
@@ -105,6 +112,10 @@ fn traffic(context: &Context, is_under_way: bool, now: Instant) -> Option<Traffi
         let is_free = meter.as_ref().is_some_and(has_cooled) && may_move && is_copied;
         Some(Flow { partition, epoch: candidate.epoch, session, rate: meter.map_or(0, |meter| meter.rate), is_free })
     };
-    let flows = input.partitions.iter().filter_map(flow).collect();
-    Some(Traffic { sessions: input.working().collect(), flows, is_under_way, budget: input.wave })
+    let traffic = |input: PlanInput| {
+        let (sessions, flows) = (input.working().collect(), input.partitions.iter().filter_map(flow).collect());
+        let is_under_way = under_way.contains(&input.pool);
+        (input.pool, Traffic { sessions, flows, is_under_way, budget: input.wave })
+    };
+    inputs.into_iter().map(traffic).collect()
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use common::ids::{SessionId, WorkerId};
+use common::ids::{PoolName, SessionId, WorkerId};
 use tokio::time::{Instant, sleep};
 
 use super::super::LeaderConfig;
@@ -15,7 +15,7 @@ async fn busy_and_quiet() -> (Fleet, [Worker; 2]) {
     let workers = [fleet.worker(0).await, fleet.worker(1).await];
     fleet.until(|state| state.sessions().len() == 2).await;
     fleet.until_all_assigned(8).await;
-    fleet.until(|state| state.budget() == 0).await;
+    fleet.until(|state| state.budget(&PoolName::default()) == 0).await;
     let rate = |owner: SessionId| if owner == workers[0].session { 20 * MIB } else { MIB };
     let rates = fleet.owners().into_iter().map(|(partition, (owner, _))| (partition, rate(owner))).collect();
     *fleet.rates.lock().unwrap() = rates;

@@ -44,7 +44,7 @@ impl FakeWorker {
     pub fn new(id: &str) -> Self {
         let (session, address, software) = (super::ulid(), "127.0.0.1".to_owned(), "0.0.0-fake".to_owned());
         let (protocol, worker, fleet) = (super::PROTOCOL, id.to_owned(), String::new());
-        let hello = v1::Hello { protocol, worker, session, address, software, weight: 1, fleet };
+        let hello = v1::Hello { protocol, worker, session, address, software, weight: 1, fleet, pool: String::new() };
         Self { hello }
     }
 

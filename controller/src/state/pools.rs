@@ -1,0 +1,54 @@
+//! Pools: which workers copy which routes. A session is in one pool, and a route is in one, for as long as they are there;
+//! a session has partitions of its own pool's routes and of no other. So what happens in one pool moves nothing in another.
+//!
+//! A pool is nothing but its name: it is there as soon as a worker or a route names it.
+
+use std::collections::BTreeSet;
+
+use common::ids::{PoolName, RouteName, RoutePartition, SessionId, WorkerId};
+
+use super::State;
+use super::outcome::Rejection;
+use super::routes::Route;
+use super::sessions::Session;
+
+impl State {
+    /// The pools that a session or a route is in.
+    pub fn pools(&self) -> BTreeSet<&PoolName> {
+        let of_routes = self.routes.values().map(|route| &route.settings.pool);
+        of_routes.chain(self.sessions.values().map(|session| &session.pool)).collect()
+    }
+
+    /// The routes of one pool, by name.
+    pub fn routes_in<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = (&'a RouteName, &'a Route)> {
+        self.routes.iter().filter(move |(_, route)| route.settings.pool == *pool)
+    }
+
+    /// How many partitions a pool is to copy: those of its routes' topics, but of topics that are being removed.
+    pub fn partitions_in(&self, pool: &PoolName) -> u64 {
+        let topics = self.routes_in(pool).flat_map(|(route, _)| self.topics_of(route));
+        let facts = topics.filter(|(_, topic)| !topic.leaving).filter_map(|(_, topic)| topic.facts);
+        facts.map(|facts| u64::from(facts.partitions)).sum()
+    }
+
+    /// The sessions of a pool that take work.
+    pub fn working_in<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = &'a Session> {
+        let is_meant = |id, session: &Session| session.pool == *pool && !self.is_draining(id);
+        self.sessions.iter().filter(move |(id, session)| is_meant(**id, session)).map(|(_, session)| session)
+    }
+
+    /// Whether a registered session is in the pool of a known route's partition.
+    pub(super) fn is_in_pool_of(&self, session: SessionId, id: &RoutePartition) -> bool {
+        self.sessions[&session].pool == self.routes[&id.route].settings.pool
+    }
+
+    /// Refuses a partition of a known route to a known worker that was last in another pool.
+    pub(super) fn check_pool(&self, worker: &WorkerId, id: &RoutePartition) -> Result<(), Rejection> {
+        let (of_worker, of_route) = (&self.workers[worker].pool, &self.routes[&id.route].settings.pool);
+        if of_worker == of_route {
+            return Ok(());
+        }
+        let (of_worker, of_route) = (of_worker.clone(), of_route.clone());
+        Err(Rejection::OtherPool { worker: worker.clone(), of_worker, route: id.route.clone(), of_route })
+    }
+}
