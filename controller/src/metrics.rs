@@ -162,7 +162,7 @@ impl Sessions {
     fn of(handle: &LeaderHandle) -> Self {
         let liveness = handle.liveness();
         let state = handle.state();
-        let mut sessions = Self { is_held: state.hold().is_some(), ..Self::default() };
+        let mut sessions = Self { is_held: !state.holds().is_empty(), ..Self::default() };
         for session in state.sessions().keys() {
             let is_connected = liveness.get(session).is_some_and(|heard| heard.connected);
             let word = match (is_connected, state.is_draining(*session)) {

@@ -178,13 +178,14 @@ impl From<Route> for RouteRow {
 
 impl Row for RouteRow {
     const COLUMNS: &'static [&'static str] =
-        &["NAME", "SOURCE", "TARGET", "STATE", "TOPICS>", "PARTITIONS>", "LAG>", "TROUBLE"];
+        &["NAME", "SOURCE", "TARGET", "POOL", "STATE", "TOPICS>", "PARTITIONS>", "LAG>", "TROUBLE"];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.name.clone(),
             self.source.clone(),
             self.target.clone(),
+            self.pool.clone(),
             self.state.clone(),
             self.topics.to_string(),
             self.partitions.to_string(),

@@ -34,7 +34,7 @@ fn the_fields_that_scripts_rely_on_are_there() {
     has_fields(&worker, "id, session, state, address, partitions, version, rss_bytes, weight, pool, bytes_per_second");
     has_fields(&ControllerRow::from(v1::Controller::default()), "id, address, role, term, applied");
     let route = RouteRow::from(v1::Route::default());
-    has_fields(&route, "name, source, target, delivery, state, topics, partitions, lag");
+    has_fields(&route, "name, source, target, delivery, state, topics, partitions, lag, pool");
     let topic = TopicRow::from(v1::Topic::default());
     has_fields(&topic, "route, topic, target_topic, partitions, state, lag, reason");
     has_fields(&ClusterRow::from(v1::ClusterStatus::default()), "name, bootstrap, reachable");

@@ -1,10 +1,10 @@
 //! What a leader knows, as rows for people and for metrics: the table beside what workers report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::assignment::{Phase, Progress};
-use common::ids::{RouteName, RoutePartition, SessionId, TopicName};
+use common::ids::{PoolName, RouteName, RoutePartition, SessionId, TopicName};
 use common::reason::Reason;
 
 use crate::leader::{LeaderHandle, Liveness};
@@ -55,6 +55,8 @@ impl Condition {
 /// What workers report.
 pub struct Observed {
     handle: LeaderHandle,
+    /// The pools of which somebody takes work.
+    served: BTreeSet<PoolName>,
     /// Who is connected.
     pub liveness: BTreeMap<SessionId, Liveness>,
     /// How long a live worker is silent at most.
@@ -87,10 +89,11 @@ pub struct Sum {
 }
 
 impl Observed {
-    /// What the leader hears.
+    /// What the leader hears. Takes a look at the table: not while it is held.
     pub fn of(handle: &LeaderHandle) -> Self {
         let (liveness, missing_after) = (handle.liveness(), handle.config().missing_after());
-        Self { handle: handle.clone(), liveness, missing_after }
+        let served = handle.state().served_pools();
+        Self { handle: handle.clone(), served, liveness, missing_after }
     }
 
     /// The rows of the table, by route, topic and partition.
@@ -137,10 +140,16 @@ impl Observed {
         state.topics().iter().map(sum).collect()
     }
 
+    /// The pool of a partition, if nobody of it takes work.
+    fn unserved<'a>(&self, state: &'a State, id: &RoutePartition) -> Option<&'a PoolName> {
+        let pool = &state.routes()[&id.route].settings.pool;
+        (!self.served.contains(pool)).then_some(pool)
+    }
+
     fn row<'a>(&'a self, state: &State, topic: &'a Topic, id: &'a RoutePartition, slot: &'a Slot) -> Row<'a> {
         let (phase, progress) = slot.life.owner().map(|owner| self.handle.reported(owner, id)).unwrap_or_default();
         let (condition, reason) = condition(slot.life, state.wish_in(topic, id), phase.as_ref());
-        let reason = reason.or_else(|| passing(state, id, slot));
+        let reason = reason.or_else(|| passing(slot, || self.unserved(state, id)));
         Row { id, slot, topic, condition, reason, progress }
     }
 }
@@ -180,15 +189,14 @@ fn condition(life: Life, wish: Wish, phase: Option<&Phase>) -> (Condition, Optio
 }
 
 /// Why a partition that is to run is not copied for a moment, or while there is nobody to do it.
-fn passing(state: &State, id: &RoutePartition, slot: &Slot) -> Option<Reason> {
-    let pool = &state.routes()[&id.route].settings.pool;
+fn passing<'a>(slot: &Slot, unserved: impl Fn() -> Option<&'a PoolName>) -> Option<Reason> {
     let text = match (slot.life, &slot.destination) {
         (Life::Assigned { .. } | Life::Fencing { .. }, _) => return None,
         (_, Some(sent)) => format!("it goes to another worker; {}", sent.why),
-        (Life::Unassigned(_), None) if state.working_in(pool).next().is_none() => {
-            format!("no worker of pool {pool} takes work")
-        }
-        (Life::Unassigned(_), None) => "it goes to a worker now".to_owned(),
+        (Life::Unassigned(_), None) => match unserved() {
+            Some(pool) => format!("no worker of pool {pool} takes work"),
+            None => "it goes to a worker now".to_owned(),
+        },
         (Life::Releasing { .. }, None) => "its worker finishes what is in flight and gives it back".to_owned(),
     };
     Some(Reason::Waiting { text })

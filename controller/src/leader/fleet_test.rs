@@ -181,9 +181,14 @@ impl Fleet {
 
     /// The same worker, started so many times before, with a weight.
     pub async fn worker_as(&self, number: u128, starts: u128, weight: Weight) -> Worker {
-        let link = self.dialer.dial().await.unwrap();
         let session = SessionId::from_number(100 * (starts + 1) + number);
-        link.send(Up::Hello(Hello { weight, ..hello(&format!("w{number}"), session) })).await.unwrap();
+        self.join(Hello { weight, ..hello(&format!("w{number}"), session) }).await
+    }
+
+    /// A worker that presents itself so.
+    pub async fn join(&self, hello: Hello) -> Worker {
+        let (link, session) = (self.dialer.dial().await.unwrap(), hello.session);
+        link.send(Up::Hello(hello)).await.unwrap();
         let (snapshot, refused) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
         let task = tokio::spawn(work(link, snapshot.clone(), refused.clone(), self.rates.clone()));
         Worker { session, snapshot, refused, task }

@@ -38,6 +38,8 @@ pub mod net;
 mod off_runtime;
 #[cfg(test)]
 mod operators_test;
+#[cfg(test)]
+mod pools_test;
 mod push;
 #[cfg(test)]
 mod rebalance_test;

@@ -18,7 +18,7 @@ use super::tasks::End;
 use crate::metrics::{MOVES_TOTAL, PLAN_SECONDS, UNCLEAN_RELEASES_TOTAL};
 use crate::planner::{Plan, PlanInput, plan};
 use crate::state::command::Release;
-use crate::state::{Cause, Command, Effect, Life, Move, Outcome, Slot, State};
+use crate::state::{Cause, Command, Effect, Life, Move, Outcome, Session, Slot, State};
 
 /// How soon a round follows one of which a proposal has no known outcome.
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
@@ -90,16 +90,16 @@ fn look(context: &Context) -> Seen {
 
 /// What is to be done now, and what has come to rest.
 fn replan(context: &Context) -> (Vec<Move>, Option<Command>) {
-    let (mut inputs, resting) = {
+    let (mut inputs, resting, holds) = {
         let state = context.log.read();
-        (PlanInput::now(&state), Resting::of(&state))
+        (PlanInput::now(&state), Resting::of(&state), state.holds().clone())
     };
-    if resting.is_none() {
+    if !holds.is_empty() {
         let missing = context.missing();
-        inputs.iter_mut().for_each(|input| input.miss(&missing));
+        inputs.iter_mut().filter(|input| holds.contains_key(&input.pool)).for_each(|input| input.miss(&missing));
     }
     let plans: Vec<Plan> = inputs.iter().map(timed_plan).collect();
-    let settled = resting.and_then(|resting| resting.settled(&inputs, &plans));
+    let settled = resting.settled(&inputs, &plans);
     (plans.into_iter().flat_map(|plan| plan.moves).collect(), settled)
 }
 
@@ -110,11 +110,11 @@ struct Resting {
 }
 
 impl Resting {
-    /// `None` while moves are held.
-    fn of(state: &State) -> Option<Self> {
-        let owed = state.sessions().iter().filter(|(_, session)| session.owed > 0).map(|(id, _)| *id);
-        let run = state.balance().run().map(|run| run.since);
-        state.hold().is_none().then(|| Self { owed: owed.collect(), run })
+    /// Nothing is settled in a pool while its moves are held.
+    fn of(state: &State) -> Self {
+        let is_open = |session: &Session| session.owed > 0 && !state.holds().contains_key(&session.pool);
+        let owed = state.sessions().iter().filter(|(_, session)| is_open(session)).map(|(id, _)| *id).collect();
+        Self { owed, run: state.balance().run().map(|run| run.since) }
     }
 
     /// Sessions that have their even share, and a rebalance that could move something now and finds nothing to move. What

@@ -70,12 +70,13 @@ pub enum Place {
 }
 
 impl PlanInput {
-    /// The table as it is, pool by pool, with what may move by choice: nothing while something of the pool is in motion, or
-    /// while many workers are missing, who may be back any moment.
+    /// The table as it is, pool by pool, with what may move by choice: nothing while something of the pool is on its way to
+    /// somebody, or while many of its workers are missing, who may be back any moment.
     pub fn now(state: &State) -> Vec<Self> {
-        let may_not = state.balance().is_frozen() || state.hold().is_some();
         let with_choice = |input: Self| {
-            let waits = may_not || input.partitions.iter().any(Candidate::is_in_motion);
+            let may_not = state.balance().is_frozen() || state.holds().contains_key(&input.pool);
+            let is_any_there = input.working().next().is_some();
+            let waits = may_not || is_any_there && input.partitions.iter().any(Candidate::is_in_motion);
             Self { budget: state.budget(&input.pool), wave: if waits { 0 } else { WAVE_MAX }, ..input }
         };
         Self::at_rest(state).map(with_choice).collect()
@@ -102,9 +103,10 @@ impl PlanInput {
             let pin = state.pinned_session(id, slot);
             Candidate { partition, epoch, place, wish, destination, pin }
         };
-        let routes = state.routes_in(pool);
-        let mut partitions = Vec::new();
-        routes.for_each(|(route, _)| partitions.extend(state.slots_with_topics_of(route).map(candidate)));
+        let mut partitions = Vec::with_capacity(state.partitions_in(pool));
+        state
+            .routes_in(pool)
+            .for_each(|(route, _)| partitions.extend(state.slots_with_topics_of(route).map(candidate)));
         bug::shuffle(&mut partitions, Bug::UnorderedPlan);
         Self { pool: pool.clone(), sessions, partitions, budget: 0, wave: 0 }
     }

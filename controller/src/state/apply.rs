@@ -114,14 +114,16 @@ impl State {
             Command::RemoveWorker { worker } => self.remove_worker(stamp, &worker),
             Command::ExpireSession { session, reason, moves } => {
                 let known = self.sessions().get(&session).ok_or(Rejection::UnknownSession(session))?;
-                if self.hold.is_some() && !known.draining {
+                if self.holds.contains_key(&known.pool) && !known.draining {
                     return Err(Rejection::MovesHeld(session));
                 }
                 self.end_session(stamp, session, &reason);
                 Ok(batch(moves, |step| self.apply_move(stamp, &step)))
             }
-            Command::HoldMoves { lost, registered, lasts } => Ok(self.hold_moves(stamp, lost, registered, lasts)),
-            Command::EndHold { reason } => Ok(self.end_hold(stamp, &reason)),
+            Command::HoldMoves { pool, lost, registered, lasts } => {
+                Ok(self.hold_moves(stamp, pool, (lost, registered), lasts))
+            }
+            Command::EndHold { pool, reason } => Ok(self.end_holds(stamp, pool.as_ref(), &reason)),
             Command::Moves(moves) => Ok(batch(moves, |step| self.apply_move(stamp, &step))),
             Command::Exchange(all) => Ok(batch(all, |exchange| self.apply_exchange(stamp, &exchange))),
             Command::Released(releases) => Ok(batch(releases, |release| self.apply_release(stamp, &release))),

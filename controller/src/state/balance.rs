@@ -100,7 +100,7 @@ impl State {
         let working = self.working_in(pool);
         let (count, weights) =
             working.fold((0, 0), |(count, weights), session| (count + 1, weights + u64::from(session.weight.number())));
-        let share = u64::from(weight.number()) * (self.partitions_in(pool) + count - 1) / weights;
+        let share = u64::from(weight.number()) * (self.partitions_in(pool) as u64 + count - 1) / weights;
         u32::try_from(share).unwrap_or(u32::MAX)
     }
 
@@ -157,17 +157,16 @@ impl State {
 
     /// Why a partition that was to be released by choice stays after all, if it does.
     pub(super) fn stays(&self, id: &RoutePartition, from: SessionId, cause: Cause) -> Option<&'static str> {
-        let slot = &self.slots[id];
-        let pin = self.pinned_session(id, slot);
+        let pin = self.pinned_session(id, &self.slots[id]);
         match cause {
             _ if cause.is_choice() && self.balance.is_frozen() => Some("moves for balance are frozen"),
             Cause::Balance if pin == Some(from) => Some("it is pinned where it is"),
             Cause::Balance if self.budget(&self.sessions[&from].pool) == 0 => {
                 Some("nothing more is to move for balance")
             }
-            Cause::Load if slot.pin.is_some() => Some("it is pinned"),
+            Cause::Load if pin.is_some() => Some("it is pinned"),
             Cause::Load if self.budget(&self.sessions[&from].pool) > 0 => Some("counts are being evened out"),
-            Cause::Load if self.hold.is_some() => Some("moves are held"),
+            Cause::Load if self.holds.contains_key(&self.sessions[&from].pool) => Some("moves are held"),
             Cause::Pinned if pin.is_none_or(|pin| pin == from) => Some("it is not pinned to another worker"),
             _ => None,
         }

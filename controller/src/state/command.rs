@@ -217,8 +217,10 @@ pub enum Command {
         /// Planned on the table as it is after the expiry.
         moves: Vec<Move>,
     },
-    /// Many sessions were lost at once: missing ones keep what they have.
+    /// Many sessions of a pool were lost at once: its missing ones keep what they have.
     HoldMoves {
+        /// The pool.
+        pool: PoolName,
         /// How many were lost within one lease …
         lost: usize,
         /// … of how many that were registered before.
@@ -228,6 +230,8 @@ pub enum Command {
     },
     /// Ends that.
     EndHold {
+        /// The pool that is meant, or all.
+        pool: Option<PoolName>,
         /// Why, for people.
         reason: String,
     },

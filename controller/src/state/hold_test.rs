@@ -1,16 +1,16 @@
 use std::time::Duration;
 
-use common::ids::Epoch;
+use common::ids::{Epoch, PoolName};
 
 use super::state_test::{done, fleet, id, life, refused, register, session, step, try_do};
 use super::*;
 
 fn hold() -> Command {
-    Command::HoldMoves { lost: 2, registered: 2, lasts: Duration::from_secs(30) }
+    Command::HoldMoves { pool: PoolName::default(), lost: 2, registered: 2, lasts: Duration::from_secs(30) }
 }
 
 fn end_hold() -> Command {
-    Command::EndHold { reason: "test".into() }
+    Command::EndHold { pool: Some(PoolName::default()), reason: "test".into() }
 }
 
 fn expire(number: u8) -> Command {
@@ -31,8 +31,9 @@ fn while_moves_are_held_no_session_is_lost_and_afterwards_each_can_be() {
     assert_eq!(life(&state, 0), "unassigned");
     let texts: Vec<_> = state.events().into_iter().filter(|event| event.event.kind == EventKind::Pause).collect();
     let texts: Vec<_> = texts.into_iter().map(|event| event.event.text.as_str()).collect();
-    let held = "2 of 2 workers were lost at once: what they have stays with them for 30s, or until they are back";
-    assert_eq!(texts, [held, "partitions of lost workers move again: test"]);
+    let held = "2 of 2 workers of pool default were lost at once: what they have stays with them for 30s, or until they \
+                are back";
+    assert_eq!(texts, [held, "partitions of lost workers of pool default move again: test"]);
 }
 
 #[test]

@@ -84,11 +84,10 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
         let owner = old.life.owner().map(|(owner, _)| owner).filter(|owner| after.sessions().contains_key(owner));
         ensure(owner.is_none(), C2, || format!("{id} went from {:?} straight to session {session}", old.life))?;
     }
-    if before.hold.is_some() && after.hold.is_some() {
-        for (id, session) in before.sessions().iter().filter(|(id, _)| !after.sessions().contains_key(id)) {
-            let came_anew = after.session_of(&session.worker).is_some();
-            ensure(session.draining || came_anew, S5, || format!("session {id} of worker {} ended", session.worker))?;
-        }
+    for (id, session) in before.sessions().iter().filter(|(id, _)| !after.sessions().contains_key(id)) {
+        let is_held = [before, after].iter().all(|state| state.holds.contains_key(&session.pool));
+        let by_itself = session.draining || after.session_of(&session.worker).is_some();
+        ensure(!is_held || by_itself, S5, || format!("session {id} of worker {} ended", session.worker))?;
     }
     if after.controller_epoch > before.controller_epoch {
         ensure(before.slots == after.slots, C6, || "the controller epoch grew together with other changes".into())?;
@@ -159,6 +158,10 @@ fn routes_and_clusters(state: &State) -> Result<(), Violation> {
 }
 
 fn slots_and_topics(state: &State) -> Result<(), Violation> {
+    for (name, route) in &state.routes {
+        let found = state.slots_of_route(name).count();
+        ensure(route.slots == found, C4, || format!("route {name} counts {} slots and has {found}", route.slots))?;
+    }
     let mut slots = state.slots.iter().peekable();
     for (key, topic) in &state.topics {
         let (route, name) = key;

@@ -11,7 +11,7 @@
 //!            intent     intent,    who owns   who is       who ever     answers    what happened,
 //!              |        facts      what       there        was there    by id      bounded
 //!              v
-//!            retired: groups of removed routes that are to be deleted          hold: missing workers keep what they have
+//!            retired: groups of removed routes that are to be deleted          holds: missing workers keep what they have
 //!            balance: how much may move by choice
 //! ```
 //!
@@ -68,8 +68,8 @@ use std::collections::BTreeMap;
 
 use common::config::{ClusterConfig, RouteConfig};
 use common::ids::{
-    ClusterName, ControllerEpoch, FleetId, FleetIncarnation, Revision, RouteName, RoutePartition, SessionId, TopicName,
-    WorkerId,
+    ClusterName, ControllerEpoch, FleetId, FleetIncarnation, PoolName, Revision, RouteName, RoutePartition, SessionId,
+    TopicName, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +104,7 @@ pub struct State {
     pub(crate) retired: BTreeMap<RouteName, Retired>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
-    pub(crate) hold: Option<Hold>,
+    pub(crate) holds: BTreeMap<PoolName, Hold>,
     pub(crate) balance: Balance,
     pub(crate) requests: requests::Requests,
     pub(crate) events: events::Events,
@@ -125,7 +125,7 @@ impl State {
             retired: BTreeMap::new(),
             sessions: BTreeMap::new(),
             workers: BTreeMap::new(),
-            hold: None,
+            holds: BTreeMap::new(),
             balance: Balance::default(),
             requests: requests::Requests::default(),
             events: events::Events::default(),

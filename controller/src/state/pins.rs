@@ -34,14 +34,12 @@ impl State {
         if !self.workers.contains_key(&worker) {
             return Err(Rejection::UnknownWorker(worker));
         }
-        if !self.slots.contains_key(id) {
-            return Err(Rejection::UnknownPartition(id.clone()));
-        }
-        self.check_pool(&worker, id)?;
-        let slot = self.slots.get_mut(id).expect("just looked up");
+        let slot = self.slots.get(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
         if slot.pin.as_ref() == Some(&worker) {
             return Ok(Effect::Exists);
         }
+        self.check_pool(&worker, id)?;
+        let slot = self.slots.get_mut(id).expect("just looked up");
         let text = format!("{id} is pinned to worker {worker}");
         slot.pin = Some(worker);
         slot.destination = None;

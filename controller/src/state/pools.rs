@@ -24,17 +24,23 @@ impl State {
         self.routes.iter().filter(move |(_, route)| route.settings.pool == *pool)
     }
 
-    /// How many partitions a pool is to copy: those of its routes' topics, but of topics that are being removed.
-    pub fn partitions_in(&self, pool: &PoolName) -> u64 {
-        let topics = self.routes_in(pool).flat_map(|(route, _)| self.topics_of(route));
-        let facts = topics.filter(|(_, topic)| !topic.leaving).filter_map(|(_, topic)| topic.facts);
-        facts.map(|facts| u64::from(facts.partitions)).sum()
+    /// How many partitions the routes of a pool have.
+    pub fn partitions_in(&self, pool: &PoolName) -> usize {
+        self.routes_in(pool).map(|(_, route)| route.slots).sum()
     }
 
     /// The sessions of a pool that take work.
-    pub fn working_in<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = &'a Session> {
-        let is_meant = |id, session: &Session| session.pool == *pool && !self.is_draining(id);
-        self.sessions.iter().filter(move |(id, session)| is_meant(**id, session)).map(|(_, session)| session)
+    pub(super) fn working_in<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = &'a Session> {
+        self.working().filter(move |session| session.pool == *pool)
+    }
+
+    /// The pools of which somebody takes work.
+    pub fn served_pools(&self) -> BTreeSet<PoolName> {
+        self.working().map(|session| session.pool.clone()).collect()
+    }
+
+    fn working(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.iter().filter(|(id, _)| !self.is_draining(**id)).map(|(_, session)| session)
     }
 
     /// Whether a registered session is in the pool of a known route's partition.

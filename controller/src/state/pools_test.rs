@@ -106,6 +106,14 @@ fn a_worker_that_comes_back_in_another_pool_leaves_what_it_had_and_is_owed_a_sha
     carry_out(&mut state);
     assert_eq!(owners(&state, &route(1)), BTreeSet::from([session(2), session(9)]));
 
+    // Nor does it keep the partition from being exchanged for load.
+    done(&mut state, register(11, 3, None));
+    let gives = Given { partition: id(0), planned_on: state.slots[&id(0)].epoch };
+    let exchange = Exchange { from: session(1), to: session(11), gives, gets: None, rates: (2, 1) };
+    let mut settled = state.clone();
+    done(&mut settled, Command::Settle { sessions: vec![session(11)], run: None });
+    done(&mut settled, Command::Exchange(vec![exchange]));
+
     let to_w1 = || Command::MovePartition { partition: id(0), to: worker(1) };
     assert_eq!(try_do(&mut state, to_w1()).map(|outcome| outcome.effect), Ok(Effect::Exists), "no pin in the way");
     done(&mut state, register(10, 0, Some(session(9))));

@@ -84,8 +84,8 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
             let run = state.balance.run().map(|run| run.since);
             Command::Settle { sessions: vec![s], run: run.filter(|_| c.is_multiple_of(2)) }
         }
-        42 => Command::HoldMoves { lost: 2, registered: 3, lasts: Duration::from_secs(30) },
-        43 => Command::EndHold { reason: "test".into() },
+        42 => Command::HoldMoves { pool: pool(c), lost: 2, registered: 3, lasts: Duration::from_secs(30) },
+        43 => Command::EndHold { pool: (c > 4).then(|| pool(c)), reason: "test".into() },
         44..=45 => Command::PinPartition { partition, to: WorkerId::new(format!("w{}", b % 5)).unwrap() },
         46 => Command::UnpinPartition { partition },
         47 => Command::Rebalance { moves_max: (c > 4).then_some(c) },

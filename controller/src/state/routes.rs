@@ -29,6 +29,8 @@ pub struct Route {
     pub removed_topics: BTreeSet<TopicName>,
     /// Which source topic writes each target topic: there is one.
     pub sources: BTreeMap<TopicName, TopicName>,
+    /// How many slots it has.
+    pub slots: usize,
     /// The greatest epoch of any slot that is gone: where new slots start from.
     pub epoch_floor: Epoch,
     /// Whether it goes as soon as its partitions are released.
@@ -70,7 +72,8 @@ impl State {
         if let Some(retired) = self.retired.get(&name) {
             return Err(retired.pending(&name));
         }
-        let text = format!("route {name} added from {} to {}", settings.source, settings.target);
+        let RouteSettings { source, target, pool, .. } = &settings;
+        let text = format!("route {name} added from {source} to {target}, for the workers of pool {pool}");
         self.events.record(stamp, NewEvent::new(EventKind::Admin, text).on_route(&name));
         let route = Route {
             settings,
@@ -80,6 +83,7 @@ impl State {
             surveyed: false,
             removed_topics: BTreeSet::new(),
             sources: BTreeMap::new(),
+            slots: 0,
             epoch_floor: Epoch::default(),
             leaving: false,
             keep_offsets: false,

@@ -58,14 +58,16 @@ impl State {
                 None => Rejection::UnknownSession(replaces.expect("it differs from none")),
             });
         }
-        // It gets its worker's own partitions back, unless that one was giving them away; what was owed stays owed.
+        // It gets its worker's own partitions back, unless that one was giving them away or was in another pool; what was owed
+        // stays owed.
         let replaced =
             replaces.filter(|replaced| !self.is_draining(*replaced)).map(|replaced| &self.sessions[&replaced]);
         let owed = replaced.filter(|replaced| replaced.pool == session.pool).map(|replaced| replaced.owed);
         if let Some(replaced) = replaces {
             self.end_session(stamp, replaced, "its worker started anew");
         }
-        let text = format!("session {id} of worker {worker} at {} registered", session.address);
+        let Session { address, pool, .. } = &session;
+        let text = format!("session {id} of worker {worker} at {address} registered in pool {pool}");
         self.events.record(stamp, NewEvent::new(EventKind::Session, text));
         let known = Worker {
             session: id,

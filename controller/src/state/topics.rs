@@ -410,12 +410,17 @@ impl State {
         partitions: u32,
         new_partitions: &BTreeMap<Partition, PartitionFacts>,
     ) {
-        let floor = self.routes.get(route).expect("C4: a topic's route is known").epoch_floor;
+        let row = self.routes.get_mut(route).expect("C4: a topic's route is known");
+        let (floor, mut added) = (row.epoch_floor, 0);
         for (&partition, facts) in new_partitions.iter().filter(|(partition, _)| partition.0 < partitions) {
             let id = RoutePartition { route: route.clone(), topic: topic.clone(), partition };
-            let slot = self.slots.entry(id).or_insert_with(|| Slot::new(floor, facts.start));
+            let slot = self.slots.entry(id).or_insert_with(|| {
+                added += 1;
+                Slot::new(floor, facts.start)
+            });
             slot.epoch = slot.epoch.max(facts.stored_epoch);
         }
+        row.slots += added;
     }
 
     /// Drops the unassigned slots that a leaving topic or a smaller one no longer has, unless they are still to be claimed;
@@ -449,6 +454,7 @@ impl State {
             return None;
         }
         route.epoch_floor = route.epoch_floor.max(slot.epoch);
+        route.slots -= 1;
         self.slots.remove(id)
     }
 

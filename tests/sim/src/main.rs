@@ -11,6 +11,7 @@ mod faults;
 mod hosts;
 mod links;
 mod orders;
+mod pools;
 mod report;
 mod run;
 mod site;

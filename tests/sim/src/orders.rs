@@ -8,6 +8,7 @@ use controller::state::State;
 
 use crate::dice::Dice;
 use crate::hosts::requests::Request;
+use crate::pools::Pools;
 use crate::site::Site;
 use crate::workload::{FLAGS, ROUTES};
 use crate::world::lock;
@@ -26,11 +27,12 @@ impl Orders {
     }
 
     /// What makes a fleet of controllers and workers.
-    pub fn found(&self) -> Vec<Request> {
+    pub fn found(&self, pools: Pools) -> Vec<Request> {
         let clusters = [crate::brokers::SOURCE, crate::brokers::TARGET];
         let clusters = clusters.into_iter().map(|name| Request::AddCluster { name });
-        let routes = ROUTES.iter().map(|(name, include)| Request::AddRoute { name, include });
-        let flags = FLAGS.iter().map(|name| Request::AddRoute { name, include: "nothing" });
+        let route = |name, include| Request::AddRoute { name, include, pool: pools.of_route(name) };
+        let routes = ROUTES.iter().map(|(name, include)| route(name, include));
+        let flags = FLAGS.iter().map(|name| route(name, "nothing"));
         clusters.chain(routes).chain(flags).collect()
     }
 

@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::hosts::stops::Stops;
 use crate::links::Links;
 use crate::orders::Orders;
+use crate::pools::Pools;
 use crate::world::{World, lock};
 
 /// Where controllers listen.
@@ -53,6 +54,8 @@ pub struct Site {
     pub controllers: Vec<String>,
     /// The workers' names.
     pub workers: Vec<String>,
+    /// Which pool each worker and route is in.
+    pub pools: Pools,
     disks: BTreeMap<String, Disk>,
     seen: Mutex<Seen>,
 }
@@ -92,6 +95,7 @@ impl Site {
             history: Mutex::new(History::new(world)),
             controllers,
             workers,
+            pools: Pools::new(world),
             disks,
             seen: Mutex::new(seen),
         })

@@ -53,7 +53,7 @@ fn a_routes_pool_copies_it_and_nobody_else_does_whatever_happens_to_it() {
     fill(source.bootstrap(), TOPIC, PARTITIONS, 500, 0);
     scene.fleet.wait_for_table("its pool has nobody", PATIENCE, waits_for_its_pool);
     let status = scene.fleet.ok(&["status"]);
-    let problem = "no worker of pool near takes work, and there are 3 partitions to copy";
+    let problem = "no worker of pool near takes work, and 3 partitions wait for one";
     assert!(status.stdout.contains(problem), "{}", status.stdout);
     assert_eq!(before.changes(&scene.steady()), [], "nothing moves in the other pool");
     scene.silences(from, fault, &BTreeSet::new()).assert_others_undisturbed("a pool without workers");

@@ -92,38 +92,40 @@ pub fn of_controllers(controllers: &[v1::Controller], standing: &Standing, node:
     problems
 }
 
-/// Many workers are missing, and keep what they have.
-pub fn of_hold(state: &State, workers: &[v1::Worker]) -> Option<Problem> {
-    let Hold { lost, registered, lasts, .. } = state.hold()?;
-    let waiting: u32 = named(workers, "suspect").map(|worker| worker.partitions).sum();
-    Some(problem(
-        format!(
-            "{lost} of {registered} workers were lost at once: {waiting} partitions stay with those that are missing, \
-             for {lasts:?} or until they are back"
-        ),
-        "see to their hosts and to the network between them and the controllers; if they will not come back: replisome \
-         worker release-hold",
-    ))
+/// Many workers of a pool are missing, and keep what they have.
+pub fn of_holds(state: &State, workers: &[v1::Worker]) -> Vec<Problem> {
+    let tell = |(pool, hold): (&PoolName, &Hold)| {
+        let Hold { lost, registered, lasts, .. } = hold;
+        let missing = named(workers, "suspect").filter(|worker| worker.pool == pool.as_str());
+        let waiting: u32 = missing.map(|worker| worker.partitions).sum();
+        problem(
+            format!(
+                "{lost} of {registered} workers of pool {pool} were lost at once: {waiting} partitions stay with those that \
+                 are missing, for {lasts:?} or until they are back"
+            ),
+            "see to their hosts and to the network between them and the controllers; if they will not come back: replisome \
+             worker release-hold",
+        )
+    };
+    state.holds().iter().map(tell).collect()
 }
 
-/// Pools with partitions of which nobody takes work.
-pub fn of_pools(state: &State, workers: &[v1::Worker]) -> Vec<Problem> {
+/// Pools with partitions that wait for a worker, of which nobody takes work.
+pub fn of_pools(unassigned: &BTreeMap<PoolName, u32>, workers: &[v1::Worker]) -> Vec<Problem> {
     let is_served = |pool: &PoolName| named(workers, "live").any(|worker| worker.pool == pool.as_str());
-    let unserved = |pool: &&PoolName| state.partitions_in(pool) > 0 && !is_served(pool);
-    let tell = |pool: &PoolName| {
-        let partitions = state.partitions_in(pool);
+    let tell = |(pool, partitions): (&PoolName, &u32)| {
         problem(
-            format!("no worker of pool {pool} takes work, and there are {partitions} partitions to copy"),
+            format!("no worker of pool {pool} takes work, and {partitions} partitions wait for one"),
             format!(
                 "start one (replisome worker run, with pool = \"{pool}\"), or end a drain (replisome worker undrain ID)"
             ),
         )
     };
-    state.pools().into_iter().filter(unserved).map(tell).collect()
+    unassigned.iter().filter(|(pool, _)| !is_served(pool)).map(tell).collect()
 }
 
 /// What is wrong with the workers.
-pub fn of_workers(workers: &[v1::Worker], is_held: bool) -> Vec<Problem> {
+pub fn of_workers(workers: &[v1::Worker], holds: &BTreeMap<PoolName, Hold>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for v1::Worker { id, address, pool, .. } in named(workers, "lost") {
         let is_served = named(workers, "live").any(|worker| worker.pool == *pool);
@@ -133,8 +135,8 @@ pub fn of_workers(workers: &[v1::Worker], is_held: bool) -> Vec<Problem> {
             format!("start it again, or forget it: replisome worker remove {id}"),
         ));
     }
-    for v1::Worker { id, address, partitions, .. } in named(workers, "suspect") {
-        let remedy = match is_held {
+    for v1::Worker { id, address, partitions, pool, .. } in named(workers, "suspect") {
+        let remedy = match holds.keys().any(|held| held.as_str() == pool) {
             true => "it keeps them until it is back or the hold is over",
             false => "nothing yet: it comes back or is replaced within seconds; else see to its host and the network",
         };

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::ids::{Partition, Revision, RouteName, TopicName};
+use common::ids::{Partition, PoolName, Revision, RouteName, TopicName};
 use common::offsets::NextOffset;
 use common::reason::{Reason, Side};
 use proto::v1;
 
-use super::problems::{Standstill, of_controllers, of_hold, of_pools, of_releases, of_standstills, of_workers};
+use super::problems::{Standstill, of_controllers, of_holds, of_pools, of_releases, of_standstills, of_workers};
 use crate::raft::Standing;
 use crate::state::command::FORMAT;
 use crate::state::state_test::{done, fleet, id, session, step};
@@ -71,39 +71,45 @@ fn a_learner_counts_for_no_majority_and_an_even_number_is_told() {
 fn workers_are_missed_only_where_their_pool_has_work() {
     let in_pool = |pool: &str, worker| v1::Worker { pool: pool.to_owned(), ..worker };
     let (ours, theirs) = (|worker| in_pool("default", worker), |worker| in_pool("near", worker));
-    let state = fleet();
-    assert_eq!(of_pools(&State::unfounded(), &[]), []);
-    assert_eq!(of_pools(&state, &[ours(worker("w1", "live")), theirs(worker("w2", "drained"))]), []);
-    let problems = of_pools(&state, &[ours(worker("w1", "drained")), theirs(worker("w2", "live"))]);
+    let unassigned = [(PoolName::default(), 3)].into();
+    assert_eq!(of_pools(&BTreeMap::new(), &[]), []);
+    assert_eq!(of_pools(&unassigned, &[ours(worker("w1", "live")), theirs(worker("w2", "drained"))]), []);
+    let problems = of_pools(&unassigned, &[ours(worker("w1", "drained")), theirs(worker("w2", "live"))]);
     assert_eq!(problems.len(), 1, "{problems:?}");
-    let partitions = state.slots().len();
-    let what = format!("no worker of pool default takes work, and there are {partitions} partitions to copy");
-    assert_eq!(problems[0].what, what);
+    assert_eq!(problems[0].what, "no worker of pool default takes work, and 3 partitions wait for one");
 }
 
 #[test]
 fn of_a_lost_worker_it_is_told_whether_others_of_its_pool_have_its_partitions() {
     let in_pool = |pool: &str, worker| v1::Worker { pool: pool.to_owned(), ..worker };
-    assert_eq!(of_workers(&[worker("w1", "live"), worker("w2", "drained")], false), []);
+    assert_eq!(of_workers(&[worker("w1", "live"), worker("w2", "drained")], &BTreeMap::new()), []);
     let all = |lost| [in_pool("near", worker("w1", "live")), in_pool(lost, worker("w2", "lost"))];
-    let problems = of_workers(&all("near"), false);
+    let problems = of_workers(&all("near"), &BTreeMap::new());
     assert!(problems[0].what.ends_with("and others have its partitions"), "{problems:?}");
     assert!(problems[0].remedy.contains("worker remove w2"), "{problems:?}");
-    assert!(!of_workers(&all("far"), false)[0].what.contains("others"));
+    assert!(!of_workers(&all("far"), &BTreeMap::new())[0].what.contains("others"));
 }
 
 #[test]
 fn a_hold_says_what_waits_for_whom_and_how_to_end_it() {
     let mut state = State::unfounded();
-    let suspects = [("w1", 3), ("w2", 4)].map(|(id, partitions)| v1::Worker { partitions, ..worker(id, "suspect") });
-    assert_eq!(of_hold(&state, &suspects), None);
-    let command = Command::HoldMoves { lost: 2, registered: 5, lasts: Duration::from_secs(30) };
+    let suspects = [("w1", 3), ("w2", 4)].map(|(id, partitions)| v1::Worker {
+        partitions,
+        pool: "default".into(),
+        ..worker(id, "suspect")
+    });
+    assert_eq!(of_holds(&state, &suspects), []);
+    let command =
+        Command::HoldMoves { pool: PoolName::default(), lost: 2, registered: 5, lasts: Duration::from_secs(30) };
     let hold = Envelope { format: FORMAT, request: None, actor: "test".into(), time_ms: 0, command };
     state.apply(Revision(1), hold).unwrap();
-    let problem = of_hold(&state, &suspects).expect("moves are held");
-    assert!(problem.what.starts_with("2 of 5 workers were lost at once: 7 partitions stay"), "{problem:?}");
+    let problem = &of_holds(&state, &suspects)[0];
+    assert!(
+        problem.what.starts_with("2 of 5 workers of pool default were lost at once: 7 partitions stay"),
+        "{problem:?}"
+    );
     assert!(problem.remedy.contains("replisome worker release-hold"), "{problem:?}");
-    let problems = of_workers(&suspects, true);
+    let problems = of_workers(&suspects, state.holds());
     assert!(problems[0].remedy.contains("keeps them"), "{problems:?}");
 }
 

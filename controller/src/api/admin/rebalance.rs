@@ -32,7 +32,7 @@ pub async fn run(api: &Api, asked: v1::RunRebalanceRequest) -> Result<v1::Change
         let notes = vec!["nothing to move: each worker has its even share".to_owned()];
         return Ok(v1::ChangeReply { revision, existed: true, notes });
     }
-    let notes = vec![format!("partitions to move: {count}, at most {WAVE_MAX} at a time")];
+    let notes = vec![format!("partitions to move: {count}, at most {WAVE_MAX} of a pool at a time")];
     let mut reply = api.change(context, Command::Rebalance { moves_max }, notes).await?;
     if let Some(Run { since, .. }) = balance.run().filter(|_| reply.existed) {
         reply.notes = vec![format!("a rebalance is under way since revision {since}")];

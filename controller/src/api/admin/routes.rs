@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::config::{ClusterConfig, Delivery, RouteSettings, TopicFilter};
-use common::ids::{ClusterName, FleetId, RouteName, TopicName};
+use common::ids::{ClusterName, FleetId, PoolName, RouteName, TopicName};
 use common::offsets::StartPosition;
 use kafka::error::Error;
 use proto::{Malformed, v1};
@@ -33,12 +33,19 @@ pub async fn add(api: &Api, asked: v1::AddRouteRequest) -> Result<v1::ChangeRepl
         return Err(ApiError::Invalid(format!("route {route}: source and target are both cluster {source}")));
     }
     let leading = api.leading().await?;
-    let (settings, source, target) = {
+    let (settings, source, target, is_served) = {
         let state = leading.handle.state();
         let clusters = (clusters::find(&state, &source)?, clusters::find(&state, &target)?);
-        (settings(&route, state.fleet(), asked)?, clusters.0, clusters.1)
+        let settings = settings(&route, state.fleet(), asked)?;
+        // Whoever names no pool is about to start workers, or has some.
+        let is_served = settings.pool == PoolName::default() || state.served_pools().contains(&settings.pool);
+        (settings, clusters.0, clusters.1, is_served)
     };
-    let notes = compare(api, &route, source, target).await?;
+    let mut notes = compare(api, &route, source, target).await?;
+    if !is_served {
+        let pool = &settings.pool;
+        notes.push(format!("no worker of pool {pool} takes work yet: nothing is copied until one does"));
+    }
     api.change(context, Command::AddRoute { route, settings }, notes).await
 }
 

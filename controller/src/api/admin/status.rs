@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::ids::RoutePartition;
+use common::ids::{PoolName, RoutePartition};
 use proto::v1;
 
 use super::super::view::{Condition, Observed};
@@ -26,9 +26,13 @@ fn led(leading: &Leading) -> v1::GetStatusReply {
     let (observed, troubles) = (Observed::of(&leading.handle), leading.handle.troubles());
     let state = leading.handle.state();
     let mut partitions: BTreeMap<Condition, u32> = Condition::ALL.into_iter().map(|one| (one, 0)).collect();
+    let mut unassigned = BTreeMap::<PoolName, u32>::new();
     let mut standstills: Vec<Standstill> = problems::standing_topics(&state).collect();
     let sums = observed.sums(&state, |row| {
         *partitions.entry(row.condition).or_default() += 1;
+        if row.condition == Condition::Unassigned {
+            *unassigned.entry(state.routes()[&row.id.route].settings.pool.clone()).or_default() += 1;
+        }
         // What nobody has stands still for its topic's reason, and what is released goes on elsewhere.
         let stands_still = matches!(row.condition, Condition::Waiting | Condition::Failed);
         if let Some(reason) = row.reason.filter(|_| stands_still && row.slot.life.owner().is_some()) {
@@ -38,9 +42,9 @@ fn led(leading: &Leading) -> v1::GetStatusReply {
     });
     let workers = workers::all(&state, &observed);
     let routes = routes::all(&state, &sums, &troubles);
-    let mut problems = Vec::from_iter(problems::of_hold(&state, &workers));
-    problems.extend(problems::of_pools(&state, &workers));
-    problems.extend(problems::of_workers(&workers, state.hold().is_some()));
+    let mut problems = problems::of_holds(&state, &workers);
+    problems.extend(problems::of_pools(&unassigned, &workers));
+    problems.extend(problems::of_workers(&workers, state.holds()));
     let is_there = |session| observed.liveness.get(&session).is_some_and(|heard| heard.connected);
     problems.extend(problems::of_releases(&state, is_there, leading.handle.overdue_releases()));
     problems.extend(problems::of_flapping(leading.handle.flapping()));

@@ -30,14 +30,19 @@ pub async fn remove(api: &Api, asked: v1::RemoveWorkerRequest) -> Result<v1::Cha
 
 /// Gives up the workers that are missing while moves are held.
 pub async fn release_hold(api: &Api, asked: v1::ReleaseHoldRequest) -> Result<v1::ChangeReply, ApiError> {
-    let command = Command::EndHold { reason: "an operator gave the missing workers up".to_owned() };
+    let command = Command::EndHold { pool: None, reason: "an operator gave the missing workers up".to_owned() };
     api.change(parse::asked(asked.context)?, command, Vec::new()).await
 }
 
 /// Lists workers.
 pub async fn list(api: &Api, asked: v1::ListWorkersRequest) -> Result<v1::ListWorkersReply, ApiError> {
     let only: Option<WorkerId> = parse::filter(&asked.id)?;
-    let mut workers = api.look(|leading| all(&leading.handle.state(), &Observed::of(&leading.handle))).await?;
+    let mut workers = api
+        .look(|leading| {
+            let observed = Observed::of(&leading.handle);
+            all(&leading.handle.state(), &observed)
+        })
+        .await?;
     if let Some(only) = only {
         workers.retain(|worker| worker.id == only.as_str());
         if workers.is_empty() {

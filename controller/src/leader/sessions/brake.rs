@@ -1,4 +1,4 @@
-//! Whether lost sessions are acted on. Many that are lost at once are more likely out of this leader's sight than dead, and
+//! Whether lost sessions of a pool are acted on. Many that are lost at once are more likely out of this leader's sight than dead, and
 //! to give away what they copy would double it and be undone a minute later.
 //!
 //! ```text
@@ -21,12 +21,12 @@ use tokio::time::Instant;
 
 use super::super::context::LeaderConfig;
 
-/// One part in so many of the workers may be lost within one lease …
+/// One part in so many of a pool's workers may be lost within one lease …
 const PART_MAX: usize = 3;
 /// … and one always: a fleet of two or three must not wait when it loses one.
 const LOST_MAX: usize = 1;
 
-/// What is seen of the sessions at one moment.
+/// What is seen of a pool's sessions at one moment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sight {
     /// The sessions that are lost, and since when.
@@ -57,7 +57,7 @@ pub(super) enum Verdict {
     Release(&'static str),
 }
 
-/// Judges losses.
+/// Judges the losses of one pool.
 #[derive(Debug)]
 pub(super) struct Brake {
     config: LeaderConfig,

@@ -6,11 +6,11 @@
 //!  heard: a lease more    stream broke: the grace at most    deadline passed -> brake -> ended, with moves
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::ids::{RoutePartition, SessionId};
+use common::ids::{PoolName, RoutePartition, SessionId};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
@@ -32,7 +32,7 @@ const LATE: Duration = TICK.saturating_mul(2);
 /// Watches the deadlines.
 pub(crate) async fn watch(context: Context) -> Option<End> {
     let mut ticked = Instant::now();
-    let mut brake = Brake::new(context.config);
+    let mut brakes = BTreeMap::<PoolName, Brake>::new();
     let mut work = context.table_work();
     let mut found = Some(Found::at(&context, ticked));
     loop {
@@ -43,7 +43,7 @@ pub(crate) async fn watch(context: Context) -> Option<End> {
         if late >= LATE {
             warn!(late_ms = late.as_millis(), "deadlines were looked at late; all leases are extended by as much");
             context.board.extend(late);
-            brake.extend(late);
+            brakes.values_mut().for_each(|brake| brake.extend(late));
             found.iter_mut().for_each(|found| found.extend(late));
         }
         let ended = context.board.align(context.log.read().sessions().keys(), now + context.config.lease);
@@ -54,47 +54,76 @@ pub(crate) async fn watch(context: Context) -> Option<End> {
         if let Some(due) = found.take_if(|found| found.is_due(now)) {
             context.board.hasten(&due.lost(&context), now);
         }
-        let sight = look(&context, now);
-        let done = match brake.judge(&sight, now) {
-            Verdict::Wait => Ok(()),
-            Verdict::Act => {
-                let lost = Arc::new(sight.overdue.into_keys().collect());
-                expire(&context, &mut work, &mut brake, lost).await
+        let sights = look(&context, now);
+        brakes.retain(|pool, _| sights.contains_key(pool));
+        for (pool, sight) in sights {
+            let brake = brakes.entry(pool.clone()).or_insert_with(|| Brake::new(context.config));
+            if let Err(end) = judge(&context, &mut work, brake, (pool, sight), now).await {
+                return Some(end);
             }
-            Verdict::Hold { lost, registered } => hold(&context, &mut brake, lost, registered).await,
-            Verdict::Release(reason) => {
-                context.propose_or_log(Command::EndHold { reason: reason.to_owned() }).await.map(drop)
-            }
-        };
-        if let Err(end) = done {
-            return Some(end);
         }
     }
 }
 
-fn look(context: &Context, now: Instant) -> Sight {
+/// What is seen of each pool that has sessions or is held.
+fn look(context: &Context, now: Instant) -> BTreeMap<PoolName, Sight> {
     let Context { board, config, .. } = context;
+    let (overdue, missing) = (board.overdue(now), board.missing(now, config.missing_after()));
     let state = context.log.read();
-    Sight {
-        overdue: board.overdue(now),
-        missing: board.missing(now, config.missing_after()),
-        registered: state.sessions().len(),
-        held: state.hold().is_some(),
+    let held = |pool: &PoolName| (pool.clone(), Sight { held: true, ..Sight::default() });
+    let mut sights: BTreeMap<PoolName, Sight> = state.holds().keys().map(held).collect();
+    for (id, session) in state.sessions() {
+        // Looked up before it is named: nearly all are there.
+        let sight = match sights.get_mut(&session.pool) {
+            Some(sight) => sight,
+            None => sights.entry(session.pool.clone()).or_default(),
+        };
+        sight.registered += 1;
+        if let Some(since) = overdue.get(id) {
+            sight.overdue.insert(*id, *since);
+        }
+        if missing.contains(id) {
+            sight.missing.insert(*id);
+        }
+    }
+    sights
+}
+
+/// Does what is to be done about the losses of one pool.
+async fn judge(
+    context: &Context,
+    work: &mut TableWork,
+    brake: &mut Brake,
+    (pool, sight): (PoolName, Sight),
+    now: Instant,
+) -> Result<(), End> {
+    match brake.judge(&sight, now) {
+        Verdict::Wait => Ok(()),
+        Verdict::Act => expire(context, work, brake, Arc::new(sight.overdue.into_keys().collect())).await,
+        Verdict::Hold { lost, registered } => hold(context, brake, pool, (lost, registered)).await,
+        Verdict::Release(reason) => {
+            context.propose_or_log(Command::EndHold { pool: Some(pool), reason: reason.to_owned() }).await.map(drop)
+        }
     }
 }
 
-/// Has missing workers keep what they have.
-async fn hold(context: &Context, brake: &mut Brake, lost: usize, registered: usize) -> Result<(), End> {
+/// Has a pool's missing workers keep what they have.
+async fn hold(
+    context: &Context,
+    brake: &mut Brake,
+    pool: PoolName,
+    (lost, registered): (usize, usize),
+) -> Result<(), End> {
     let lasts = context.config.mass_loss_hold;
-    warn!(lost, registered, ?lasts, "many workers were lost at once; moves are held");
-    if context.propose_or_log(Command::HoldMoves { lost, registered, lasts }).await?.is_some() {
+    warn!(%pool, lost, registered, ?lasts, "many workers were lost at once; moves are held");
+    if context.propose_or_log(Command::HoldMoves { pool, lost, registered, lasts }).await?.is_some() {
         brake.hold(Instant::now());
     }
     Ok(())
 }
 
-/// Ends sessions one by one. Each plan knows that the others are lost too, and takes only this one's partitions along. Those that
-/// are left when a tick is over are overdue at the next one, too: deadlines are watched meanwhile.
+/// Ends sessions of a pool one by one. Each plan knows that the others are lost too, and takes only this one's partitions along.
+/// Those that are left when a tick is over are overdue at the next one, too: deadlines are watched meanwhile.
 async fn expire(
     context: &Context,
     work: &mut TableWork,

@@ -130,7 +130,7 @@ impl Held {
         let workers = staff(&fleet, 6).await;
         let owners = fleet.owners();
         workers[..3].iter().for_each(Worker::stop);
-        fleet.until(|state| state.hold().is_some()).await;
+        fleet.until(|state| !state.holds().is_empty()).await;
         let since = Instant::now();
         Self { log, fleet, workers, owners, since }
     }
@@ -154,16 +154,16 @@ impl Held {
 #[tokio::test(start_paused = true)]
 async fn many_workers_lost_at_once_keep_what_they_have_and_lose_it_when_the_hold_is_over() {
     let held = Held::new().await;
-    assert!(held.last_news().starts_with("3 of 6 workers were lost at once"), "{}", held.last_news());
+    assert!(held.last_news().starts_with("3 of 6 workers of pool default were lost at once"), "{}", held.last_news());
     let lasts = LeaderConfig::default().mass_loss_hold;
     sleep(lasts - TICK * 2).await;
     assert_eq!(held.fleet.owners(), held.owners);
-    held.fleet.until(|state| state.hold().is_none()).await;
+    held.fleet.until(|state| state.holds().is_empty()).await;
     let took = held.since.elapsed();
     assert!(took >= lasts - TICK && took <= lasts + TICK * 2, "{took:?}");
     held.until_moved().await;
     sleep(Duration::from_secs(60)).await;
-    assert_eq!(held.fleet.handle.state().hold(), None, "they were not counted twice");
+    assert!(held.fleet.handle.state().holds().is_empty(), "they were not counted twice");
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,9 +172,9 @@ async fn workers_that_come_back_while_moves_are_held_go_on_with_what_they_had() 
     sleep(Duration::from_secs(10)).await;
     let mut back = vec![held.fleet.worker(0).await, held.fleet.worker(1).await];
     sleep(Duration::from_secs(5)).await;
-    assert!(held.fleet.handle.state().hold().is_some(), "one is still missing");
+    assert!(!held.fleet.handle.state().holds().is_empty(), "one is still missing");
     back.push(held.fleet.worker(2).await);
-    held.fleet.until(|state| state.hold().is_none()).await;
+    held.fleet.until(|state| state.holds().is_empty()).await;
     assert!(held.last_news().contains("all workers are back"), "{}", held.last_news());
     sleep(Duration::from_secs(60)).await;
     assert_eq!(held.fleet.owners(), held.owners);
@@ -191,7 +191,7 @@ async fn a_process_that_starts_anew_while_moves_are_held_gets_its_own_partitions
     held.fleet
         .until(move |state| own.iter().all(|id| state.slots()[id].life.owner().is_some_and(|(owner, _)| owner == new)))
         .await;
-    assert!(held.since.elapsed() < Duration::from_secs(1) && held.fleet.handle.state().hold().is_some());
+    assert!(held.since.elapsed() < Duration::from_secs(1) && !held.fleet.handle.state().holds().is_empty());
     let others = held.fleet.owners().into_iter().filter(|(id, _)| held.owners[id].0 != old);
     assert!(others.into_iter().all(|(id, owner)| owner == held.owners[&id]));
     drop(link.receive().await);
@@ -200,7 +200,7 @@ async fn a_process_that_starts_anew_while_moves_are_held_gets_its_own_partitions
 #[tokio::test(start_paused = true)]
 async fn an_operator_ends_a_hold_at_once() {
     let held = Held::new().await;
-    held.fleet.handle.propose("test", Command::EndHold { reason: "test".into() }).await.unwrap();
+    held.fleet.handle.propose("test", Command::EndHold { pool: None, reason: "test".into() }).await.unwrap();
     held.until_moved().await;
     assert!(held.since.elapsed() < Duration::from_secs(2), "{:?}", held.since.elapsed());
 }
@@ -220,7 +220,7 @@ async fn a_hold_outlives_its_leader_and_a_topic_that_is_added_meanwhile_goes_to_
     let there: Vec<_> = workers[3..].iter().map(|worker| worker.session).collect();
     let added: Vec<_> = now.iter().filter(|(id, _)| !owners.contains_key(id)).map(|(_, (owner, _))| *owner).collect();
     assert!(added.len() == 6 && added.iter().all(|owner| there.contains(owner)), "{added:?}");
-    fleet.until(|state| state.hold().is_none()).await;
+    fleet.until(|state| state.holds().is_empty()).await;
     fleet.until_all_assigned(24).await;
     assert!(fleet.owners().values().all(|(owner, _)| there.contains(owner)));
 }

@@ -185,8 +185,8 @@ async fn is_flapping(context: &Context, worker: &WorkerId, before: SessionId) ->
     Ok(judged != Return::Quick)
 }
 
-/// Puts a session into the table if it is not there. A worker that started anew gets its own partitions back at once,
-/// unless its earlier self is still connected, or it starts anew again and again.
+/// Puts a session into the table if it is not there. A worker that started anew in its pool gets its own partitions back at
+/// once, unless its earlier self is still connected, or it starts anew again and again.
 async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
     let Hello { protocol, worker, session, address, software, weight, pool, fleet } = hello;
     if protocol != PROTOCOL {
@@ -217,7 +217,7 @@ async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
             return Err(in_use("; stop it, or give this worker another id"));
         }
         // While moves are held its partitions go to nobody else.
-        let is_held = context.log.read().hold().is_some();
+        let is_held = context.log.read().holds().contains_key(&pool);
         if !is_held && is_flapping(context, &worker, current).await? {
             return Err(in_use(
                 ", and it was started anew too often within a minute: its partitions go to others first",

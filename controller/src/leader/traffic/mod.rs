@@ -99,6 +99,9 @@ fn traffic(context: &Context, under_way: &BTreeSet<PoolName>, now: Instant) -> V
     };
     // Nothing may move by choice now, or counts come first.
     inputs.retain(|input| input.wave > 0 && input.budget == 0);
+    if inputs.is_empty() {
+        return Vec::new();
+    }
     let copying = context.board.copying();
     let cool_down = context.config.load_cool_down;
     let flow = |candidate: &Candidate| {

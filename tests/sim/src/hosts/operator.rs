@@ -50,7 +50,7 @@ impl Operator {
             match phase {
                 Phase::Trouble => self.meddle().await,
                 _ if done == Some(phase) => {}
-                Phase::Found => _ = self.insist(self.site.orders.found()).await,
+                Phase::Found => _ = self.insist(self.site.orders.found(self.site.pools)).await,
                 Phase::Heal => {
                     // What was never answered may be done yet: then something is refused, and what is so now is looked at.
                     while !self.insist(self.site.orders.restore()).await {

@@ -1,5 +1,6 @@
 //! What an operator asks for, as a value that can be asked again.
 
+use common::ids::PoolName;
 use proto::v1::admin_client::AdminClient;
 use proto::v1::{self, ChangeReply, RequestContext};
 use tonic::transport::Channel;
@@ -11,7 +12,7 @@ use crate::brokers::{SOURCE, TARGET};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request {
     AddCluster { name: &'static str },
-    AddRoute { name: &'static str, include: &'static str },
+    AddRoute { name: &'static str, include: &'static str, pool: PoolName },
     PauseRoute { route: String },
     ResumeRoute { route: String },
     AddTopic { route: String, topic: String },
@@ -37,13 +38,14 @@ impl Request {
                 let cluster = Some(v1::Cluster { name: name.to_owned(), properties });
                 admin.add_cluster(v1::AddClusterRequest { context, cluster }).await
             }
-            Self::AddRoute { name, include } => {
+            Self::AddRoute { name, include, pool } => {
                 let route = v1::AddRouteRequest {
                     context,
                     name: name.to_owned(),
                     source: SOURCE.to_owned(),
                     target: TARGET.to_owned(),
                     include: vec![include.to_owned()],
+                    pool: pool.into(),
                     ..Default::default()
                 };
                 admin.add_route(route).await

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::ids::PoolName;
 use common::weight::Weight;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -39,7 +38,7 @@ pub async fn run(site: Arc<Site>, name: String, mut dice: Dice) -> turmoil::Resu
             lanes: usize::try_from(dice.between(1, 2))?,
             memory_bytes: MEMORY_BYTES,
             weight: Weight::default(),
-            pool: PoolName::default(),
+            pool: site.pools.of_worker(&name, &mut dice),
         };
         let (readiness, shutdown) = (watch::Sender::new(None), CancellationToken::new());
         site.world.note(&name, format_args!("{process} started"));
