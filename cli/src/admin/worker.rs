@@ -1,7 +1,7 @@
 //! `replisome worker …`: the workers of a fleet, and running one.
 
 use clap::Subcommand;
-use common::ids::WorkerId;
+use common::ids::{PoolName, WorkerId};
 use proto::v1::{
     DrainWorkerRequest, ListAssignmentsRequest, ListWorkersRequest, ReleaseHoldRequest, RemoveWorkerRequest,
     UndrainWorkerRequest, Worker,
@@ -51,7 +51,11 @@ enum Verb {
         id: WorkerId,
     },
     /// Give up the workers that are missing since many were lost at once: what they have moves now
-    ReleaseHold,
+    ReleaseHold {
+        /// Those of this pool, and not of all
+        #[arg(long, value_name = "POOL")]
+        pool: Option<PoolName>,
+    },
 }
 
 impl WorkerCommand {
@@ -67,7 +71,7 @@ impl WorkerCommand {
             Verb::Drain { id } => self.fleet.run(async |fleet| drain(fleet, &id).await),
             Verb::Undrain { id } => self.fleet.run(async |fleet| undrain(fleet, &id).await),
             Verb::Remove { id } => self.fleet.run(async |fleet| remove(fleet, &id).await),
-            Verb::ReleaseHold => self.fleet.run(release_hold),
+            Verb::ReleaseHold { pool } => self.fleet.run(async |fleet| release_hold(fleet, pool).await),
         }
     }
 }
@@ -195,9 +199,11 @@ async fn remove(fleet: Fleet, id: &WorkerId) -> Result<(), Failure> {
     fleet.change("replisome worker list", &format!("worker {id} removed"), "", call).await
 }
 
-async fn release_hold(fleet: Fleet) -> Result<(), Failure> {
-    let call =
-        async |mut admin: Admin, context| admin.release_hold(ReleaseHoldRequest { context: Some(context) }).await;
+async fn release_hold(fleet: Fleet, pool: Option<PoolName>) -> Result<(), Failure> {
+    let pool = pool.map(String::from).unwrap_or_default();
+    let call = async |mut admin: Admin, context| {
+        admin.release_hold(ReleaseHoldRequest { context: Some(context), pool: pool.clone() }).await
+    };
     let done = "the missing workers are given up; what they have moves to others";
     fleet.change("replisome status", done, "no moves are held; nothing was changed", call).await
 }

@@ -42,6 +42,7 @@ pub mod hold;
 #[cfg(test)]
 mod hold_test;
 pub mod invariants;
+mod lookup;
 #[cfg(test)]
 mod operators_test;
 pub mod outcome;

@@ -33,6 +33,8 @@ struct Way {
 #[derive(Debug)]
 struct Carried {
     from: SocketAddr,
+    /// Its end here: the kernel lets other connections begin at the same port, as long as they lead elsewhere.
+    to: SocketAddr,
     /// Whose it is. Looked up only while somebody is cut off: that takes a while on a busy machine.
     process: OnceLock<u32>,
 }
@@ -102,14 +104,15 @@ impl Carried {
     fn process(&self) -> io::Result<u32> {
         match self.process.get() {
             Some(pid) => Ok(*pid),
-            None => process_at(self.from).map(|found| *self.process.get_or_init(|| found)),
+            None => process_at((self.from, self.to)).map(|found| *self.process.get_or_init(|| found)),
         }
     }
 }
 
 /// Carries one connection to its end.
 fn carry(way: &Way, incoming: &TcpStream, target: &str) -> io::Result<()> {
-    let carried = Arc::new(Carried { from: incoming.peer_addr()?, process: OnceLock::new() });
+    let carried =
+        Arc::new(Carried { from: incoming.peer_addr()?, to: incoming.local_addr()?, process: OnceLock::new() });
     {
         let mut open = way.open();
         open.retain(|carried| carried.strong_count() > 0);
@@ -137,20 +140,17 @@ fn pass(way: &Way, carried: &Carried, mut from: &TcpStream, mut to: &TcpStream) 
     let _ = to.shutdown(Shutdown::Both);
 }
 
-/// The process whose socket this is. A connection whose process is not found could not be cut, so it is none.
-fn process_at(socket: SocketAddr) -> io::Result<u32> {
+/// The process that holds the far end of a connection. A connection whose process is not found could not be cut, so it is none.
+fn process_at(connection: (SocketAddr, SocketAddr)) -> io::Result<u32> {
     // The kernel hands its table out in pieces: a row that is there may be missed while others come and go.
-    let found = (0..LOOKS_MAX).find_map(|_| process_in_table(socket));
-    found.ok_or_else(|| io::Error::other(format!("no process holds {socket}")))
+    let found = (0..LOOKS_MAX).find_map(|_| process_in_table(connection));
+    found.ok_or_else(|| io::Error::other(format!("no process holds {}", connection.0)))
 }
 
 /// What the kernel's table shows at one look: it names the socket's inode, the process's descriptors name it too.
-fn process_in_table(socket: SocketAddr) -> Option<u32> {
-    let own = format!("0100007F:{:04X}", socket.port());
+fn process_in_table(connection: (SocketAddr, SocketAddr)) -> Option<u32> {
     let table = fs::read_to_string("/proc/net/tcp").ok()?;
-    let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let row = table.lines().map(fields).find(|fields| fields.get(1) == Some(&own))?;
-    let link = format!("socket:[{}]", row.get(9)?);
+    let link = format!("socket:[{}]", inode(&table, connection)?);
     let has_it = |pid: &u32| {
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         let mut links = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
@@ -158,4 +158,29 @@ fn process_in_table(socket: SocketAddr) -> Option<u32> {
     };
     let entries = fs::read_dir("/proc").ok()?.flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(has_it)
+}
+
+/// The inode of the socket at the far end of a connection, in the text of `/proc/net/tcp`.
+fn inode(table: &str, (from, to): (SocketAddr, SocketAddr)) -> Option<&str> {
+    let ends = [from, to].map(|end| format!("0100007F:{:04X}", end.port()));
+    table.lines().find_map(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let is_it = ends.iter().all(|end| fields.next() == Some(end));
+        fields.nth(6).filter(|_| is_it)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_connections_from_one_port_the_one_that_leads_here_is_meant() {
+        let row =
+            |to, inode| format!("   7: 0100007F:9C40 0100007F:{to} 01 0:0 00:0 0 0 0 {inode} 1 0000 20 4 30 10 -1\n");
+        let table = format!("  sl  local_address rem_address st\n{}{}", row("2384", 11), row("1CE9", 22));
+        let (from, to) = ("127.0.0.1:40000".parse().unwrap(), "127.0.0.1:7401".parse().unwrap());
+        assert_eq!(inode(&table, (from, to)), Some("22"));
+        assert_eq!(inode(&table, (to, from)), None);
+    }
 }

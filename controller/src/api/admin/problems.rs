@@ -103,8 +103,10 @@ pub fn of_holds(state: &State, workers: &[v1::Worker]) -> Vec<Problem> {
                 "{lost} of {registered} workers of pool {pool} were lost at once: {waiting} partitions stay with those that \
                  are missing, for {lasts:?} or until they are back"
             ),
-            "see to their hosts and to the network between them and the controllers; if they will not come back: replisome \
-             worker release-hold",
+            format!(
+                "see to their hosts and to the network between them and the controllers; if they will not come back: \
+                 replisome worker release-hold --pool {pool}"
+            ),
         )
     };
     state.holds().iter().map(tell).collect()

@@ -9,6 +9,7 @@ use super::super::view::{Condition, Observed};
 use super::super::{Api, Leading};
 use super::problems::{self, Standstill};
 use super::{controllers, rebalance, routes, workers};
+use crate::state::Wish;
 
 /// The page.
 pub async fn get(api: &Api) -> v1::GetStatusReply {
@@ -30,7 +31,7 @@ fn led(leading: &Leading) -> v1::GetStatusReply {
     let mut standstills: Vec<Standstill> = problems::standing_topics(&state).collect();
     let sums = observed.sums(&state, |row| {
         *partitions.entry(row.condition).or_default() += 1;
-        if row.condition == Condition::Unassigned {
+        if row.condition == Condition::Unassigned && state.wish_in(row.topic, row.id) == Wish::Run {
             *unassigned.entry(state.routes()[&row.id.route].settings.pool.clone()).or_default() += 1;
         }
         // What nobody has stands still for its topic's reason, and what is released goes on elsewhere.

@@ -28,9 +28,10 @@ pub async fn remove(api: &Api, asked: v1::RemoveWorkerRequest) -> Result<v1::Cha
     api.change(parse::asked(asked.context)?, Command::RemoveWorker { worker }, Vec::new()).await
 }
 
-/// Gives up the workers that are missing while moves are held.
+/// Gives up the workers that are missing while moves are held, in one pool or in all.
 pub async fn release_hold(api: &Api, asked: v1::ReleaseHoldRequest) -> Result<v1::ChangeReply, ApiError> {
-    let command = Command::EndHold { pool: None, reason: "an operator gave the missing workers up".to_owned() };
+    let reason = "an operator gave the missing workers up".to_owned();
+    let command = Command::EndHold { pool: parse::filter(&asked.pool)?, reason };
     api.change(parse::asked(asked.context)?, command, Vec::new()).await
 }
 

@@ -56,11 +56,27 @@ pub(crate) async fn watch(context: Context) -> Option<End> {
         }
         let sights = look(&context, now);
         brakes.retain(|pool, _| sights.contains_key(pool));
+        let mut lost = BTreeMap::new();
         for (pool, sight) in sights {
             let brake = brakes.entry(pool.clone()).or_insert_with(|| Brake::new(context.config));
-            if let Err(end) = judge(&context, &mut work, brake, (pool, sight), now).await {
+            let done = match brake.judge(&sight, now) {
+                Verdict::Wait => Ok(()),
+                Verdict::Act => {
+                    lost.extend(sight.overdue.into_keys().map(|session| (session, pool.clone())));
+                    Ok(())
+                }
+                Verdict::Hold { lost, registered } => hold(&context, brake, pool, (lost, registered)).await,
+                Verdict::Release(reason) => {
+                    let command = Command::EndHold { pool: Some(pool), reason: reason.to_owned() };
+                    context.propose_or_log(command).await.map(drop)
+                }
+            };
+            if let Err(end) = done {
                 return Some(end);
             }
+        }
+        if let Err(end) = expire(&context, &mut work, &mut brakes, lost).await {
+            return Some(end);
         }
     }
 }
@@ -89,24 +105,6 @@ fn look(context: &Context, now: Instant) -> BTreeMap<PoolName, Sight> {
     sights
 }
 
-/// Does what is to be done about the losses of one pool.
-async fn judge(
-    context: &Context,
-    work: &mut TableWork,
-    brake: &mut Brake,
-    (pool, sight): (PoolName, Sight),
-    now: Instant,
-) -> Result<(), End> {
-    match brake.judge(&sight, now) {
-        Verdict::Wait => Ok(()),
-        Verdict::Act => expire(context, work, brake, Arc::new(sight.overdue.into_keys().collect())).await,
-        Verdict::Hold { lost, registered } => hold(context, brake, pool, (lost, registered)).await,
-        Verdict::Release(reason) => {
-            context.propose_or_log(Command::EndHold { pool: Some(pool), reason: reason.to_owned() }).await.map(drop)
-        }
-    }
-}
-
 /// Has a pool's missing workers keep what they have.
 async fn hold(
     context: &Context,
@@ -122,20 +120,21 @@ async fn hold(
     Ok(())
 }
 
-/// Ends sessions of a pool one by one. Each plan knows that the others are lost too, and takes only this one's partitions along.
-/// Those that are left when a tick is over are overdue at the next one, too: deadlines are watched meanwhile.
+/// Ends sessions one by one. Each plan knows that the others are lost too, and takes only this one's partitions along. Those that
+/// are left when a tick is over are overdue at the next one, too: deadlines are watched meanwhile.
 async fn expire(
     context: &Context,
     work: &mut TableWork,
-    brake: &mut Brake,
-    lost: Arc<BTreeSet<SessionId>>,
+    brakes: &mut BTreeMap<PoolName, Brake>,
+    lost: BTreeMap<SessionId, PoolName>,
 ) -> Result<(), End> {
     let begun = Instant::now();
-    for session in lost.iter().copied() {
+    let all = Arc::new(lost.keys().copied().collect::<BTreeSet<_>>());
+    for (session, pool) in lost {
         if begun.elapsed() >= TICK {
             break;
         }
-        let (of, all) = (context.clone(), lost.clone());
+        let (of, all) = (context.clone(), all.clone());
         let moves = work.run(move || moves_of(&of, session, &all)).await;
         // It may have come back meanwhile.
         if !context.board.is_overdue(session, Instant::now()) {
@@ -150,7 +149,7 @@ async fn expire(
                 continue;
             }
             count_moves(&moves, outcome.as_ref());
-            brake.ended(session, Instant::now());
+            brakes.get_mut(&pool).expect("just judged").ended(session, Instant::now());
         }
         context.board.remove(session, reason);
     }

@@ -217,7 +217,10 @@ async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
             return Err(in_use("; stop it, or give this worker another id"));
         }
         // While moves are held its partitions go to nobody else.
-        let is_held = context.log.read().holds().contains_key(&pool);
+        let is_held = {
+            let state = context.log.read();
+            state.sessions().get(&current).is_some_and(|session| state.holds().contains_key(&session.pool))
+        };
         if !is_held && is_flapping(context, &worker, current).await? {
             return Err(in_use(
                 ", and it was started anew too often within a minute: its partitions go to others first",

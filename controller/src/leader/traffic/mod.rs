@@ -90,15 +90,12 @@ async fn propose(context: &Context, exchanges: Vec<Exchange>) -> Result<(), End>
 /// What is copied by whom, of each pool in which something may be done about it now.
 fn traffic(context: &Context, under_way: &BTreeSet<PoolName>, now: Instant) -> Vec<(PoolName, Traffic)> {
     let missing = context.missing();
-    let mut inputs = {
-        let state = context.log.read();
-        if state.sessions().len() < 2 || state.sessions().keys().any(|session| missing.contains(session)) {
-            return Vec::new();
-        }
-        PlanInput::now(&state)
-    };
-    // Nothing may move by choice now, or counts come first.
-    inputs.retain(|input| input.wave > 0 && input.budget == 0);
+    let mut inputs = PlanInput::now(&context.log.read());
+    // Nothing may move by choice now, or counts come first, or somebody is missing.
+    inputs.retain(|input| {
+        let all_are_there = !input.sessions.keys().any(|session| missing.contains(session));
+        input.wave > 0 && input.budget == 0 && input.sessions.len() > 1 && all_are_there
+    });
     if inputs.is_empty() {
         return Vec::new();
     }
