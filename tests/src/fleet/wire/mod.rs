@@ -17,7 +17,7 @@ pub use operator::Operator;
 pub use worker::{Attached, FakeWorker};
 
 /// The version of the protocol that is spoken here.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 /// How long a connection to this machine may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
