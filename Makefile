@@ -30,7 +30,8 @@ chaos: ## kills, cuts and freezes on real Kafka, three minutes; SCENARIOS=all fo
 # The same packages and features as the tests, so that only what holds a bug is built anew.
 bugs: ## plants known bugs and says after how many simulated fleets each is found
 	@tools/setup.sh build
-	@cargo run --locked --workspace --features replisome/crash-points,replisome-sim/bugs --bin replisome-sim -- --bugs
+	@cargo build --locked --workspace --features replisome/crash-points,replisome-sim/bugs
+	@target_directory=$$(tools/target-directory.sh) && "$$target_directory/debug/replisome-sim" --bugs
 
 bench-control: ## how the controllers carry 1,000 workers and 100,000 partitions, with gates; ARGS=--json for programs
 	@tools/setup.sh build
