@@ -58,6 +58,8 @@ pub(super) struct Inner {
     pub heard: Arc<Heard>,
     pub network: Network,
     pub standing: watch::Sender<Standing>,
+    /// How long a leader acts that no quorum acknowledges.
+    pub acts_for: Duration,
     log: Arc<RaftLog>,
     /// Openraft alone owns the data directory; here it is only seen whether it is closed.
     medium: Weak<dyn Medium>,
@@ -122,6 +124,7 @@ impl RaftNode {
         let machine =
             StateMachine::new(table.clone(), file.clone(), held).map_err(|error| failed(error.to_string()))?;
         let network = Network::new(own.clone(), wire);
+        let acts_for = tuning.acts_for;
         let config = Arc::new(config(tuning).validate().map_err(|error| failed(error.to_string()))?);
         let raft = Raft::new(node, config, network.clone(), LogStore::new(disk, file), machine)
             .await
@@ -142,6 +145,7 @@ impl RaftNode {
             absence: watch::Sender::default(),
             changing: Mutex::default(),
             standing: watch::Sender::default(),
+            acts_for,
             medium,
             disk: log,
             health,
@@ -279,7 +283,7 @@ impl Inner {
     }
 }
 
-fn config(RaftTuning { snapshot_entries, keep_entries, election_ms }: RaftTuning) -> Config {
+fn config(RaftTuning { snapshot_entries, keep_entries, election_ms, .. }: RaftTuning) -> Config {
     Config {
         cluster_name: "replisome".to_owned(),
         heartbeat_interval: 100,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::watched::remedy;
 
@@ -63,11 +64,20 @@ pub struct RaftTuning {
     /// How long a follower waits for a leader before it asks for votes, beyond the leader's lease, in milliseconds. Each
     /// node draws its own at its start.
     pub election_ms: Range<u64>,
+    /// How long a leader acts that no quorum acknowledges. Who asks for votes has not heard it for a second and a half, but who
+    /// gives one may have heard it one lease ago, which for openraft is the end of `election_ms`: so it is shorter than that of
+    /// any node, by more than it takes to stop acting.
+    pub acts_for: Duration,
 }
 
 impl Default for RaftTuning {
     fn default() -> Self {
-        Self { snapshot_entries: 2_000, keep_entries: 500, election_ms: 500..1_000 }
+        Self {
+            snapshot_entries: 2_000,
+            keep_entries: 500,
+            election_ms: 500..1_000,
+            acts_for: Duration::from_millis(950),
+        }
     }
 }
 

@@ -7,11 +7,6 @@ use openraft::ServerState;
 
 use super::types::Metrics;
 
-/// A leader that no quorum acknowledged for this long acts no more, since another one may have been elected. Who asks for votes
-/// has not heard it for a second and a half, but who gives one may have heard it a second ago (the lease): so it is shorter
-/// than that, by more than it takes to stop acting.
-const QUORUM_AGE_MAX: Duration = Duration::from_millis(950);
-
 /// Where a node stands.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Standing {
@@ -72,12 +67,17 @@ pub(super) fn role(metrics: &Metrics) -> &'static str {
     }
 }
 
-/// Judges by what openraft showed, how long ago that was, and the leader that was heard lately. The age counts because
+/// Judges by what openraft showed, how long ago that was (and how long a leader acts unacknowledged), and the leader that was heard lately. The age counts because
 /// `millis_since_quorum_ack` stands still when openraft does, for instance in a slow write.
-pub(super) fn judge(metrics: &Metrics, age: Duration, heard: Option<u64>, absence: Option<Absence>) -> Standing {
+pub(super) fn judge(
+    metrics: &Metrics,
+    (age, acts_for): (Duration, Duration),
+    heard: Option<u64>,
+    absence: Option<Absence>,
+) -> Standing {
     let stopped = metrics.running_state.as_ref().err();
     let quorum_age = metrics.millis_since_quorum_ack.map(|millis| Duration::from_millis(millis) + age);
-    let confirmed = quorum_age.is_some_and(|age| age < QUORUM_AGE_MAX) || bug::is(Bug::LeaseWithoutQuorum);
+    let confirmed = quorum_age.is_some_and(|age| age < acts_for) || bug::is(Bug::LeaseWithoutQuorum);
     let leads =
         (stopped.is_none() && metrics.state == ServerState::Leader && confirmed).then_some(metrics.current_term);
     let leader =
@@ -96,9 +96,9 @@ pub(super) fn judge(metrics: &Metrics, age: Duration, heard: Option<u64>, absenc
 }
 
 /// How long after openraft showed this a leader that is acknowledged no more acts no more.
-pub(super) fn lapses_after(metrics: &Metrics) -> Duration {
+pub(super) fn lapses_after(metrics: &Metrics, acts_for: Duration) -> Duration {
     let acknowledged = Duration::from_millis(metrics.millis_since_quorum_ack.unwrap_or_default());
-    QUORUM_AGE_MAX.saturating_sub(acknowledged)
+    acts_for.saturating_sub(acknowledged)
 }
 
 #[cfg(test)]
@@ -123,26 +123,27 @@ mod tests {
     #[test]
     fn a_leader_whose_quorum_is_silent_leads_no_more_even_if_openraft_shows_nothing_new() {
         let metrics = leader();
-        let at = |age| judge(&metrics, Duration::from_millis(age), None, None);
+        let acts_for = Duration::from_millis(950);
+        let at = |age| judge(&metrics, (Duration::from_millis(age), acts_for), None, None);
         assert_eq!(at(600).leads, Some(4));
         assert_eq!(at(600).leader, Some((1, "host1:1".to_owned())));
-        let lapses = lapses_after(&metrics).as_millis() as u64;
+        let lapses = lapses_after(&metrics, acts_for).as_millis() as u64;
         assert_eq!((at(lapses - 1).leads, at(lapses)), (Some(4), Standing::default()));
     }
 
     #[test]
     fn a_leader_that_was_not_heard_lately_is_none() {
         let metrics = Metrics { id: 2, state: ServerState::Follower, millis_since_quorum_ack: None, ..leader() };
-        assert_eq!(judge(&metrics, Duration::ZERO, None, None).leader, None);
-        assert_eq!(judge(&metrics, Duration::ZERO, Some(3), None).leader, None);
-        let heard = judge(&metrics, Duration::ZERO, Some(1), None);
+        assert_eq!(judge(&metrics, Default::default(), None, None).leader, None);
+        assert_eq!(judge(&metrics, Default::default(), Some(3), None).leader, None);
+        let heard = judge(&metrics, Default::default(), Some(1), None);
         assert_eq!((heard.leads, heard.has_quorum, heard.leader), (None, true, Some((1, "host1:1".to_owned()))));
     }
 
     #[test]
     fn a_log_that_stopped_leads_nothing_and_says_so() {
         let metrics = Metrics { running_state: Err(openraft::error::Fatal::Panicked), ..leader() };
-        let standing = judge(&metrics, Duration::ZERO, None, None);
+        let standing = judge(&metrics, Default::default(), None, None);
         assert_eq!(standing.leads, None);
         assert!(standing.trouble.expect("trouble").contains("restart"));
     }

@@ -15,14 +15,15 @@ const INTERVAL: Duration = Duration::from_millis(100);
 impl Inner {
     /// Judges whenever openraft shows something, and in between. Ends with openraft.
     pub async fn keep_standing(&self) {
-        let mut shown = self.raft.metrics();
+        let (mut shown, acts_for) = (self.raft.metrics(), self.acts_for);
         let mut taken = Instant::now();
         let mut tick = interval(INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let metrics = shown.borrow_and_update().clone();
-            let standing = judge(&metrics, taken.elapsed(), self.heard.recent_leader(), self.absence());
-            let lapses = standing.leads.map(|_| taken + lapses_after(&metrics)).filter(|at| *at > Instant::now());
+            let standing = judge(&metrics, (taken.elapsed(), acts_for), self.heard.recent_leader(), self.absence());
+            let lapses =
+                standing.leads.map(|_| taken + lapses_after(&metrics, acts_for)).filter(|at| *at > Instant::now());
             self.announce(standing);
             tokio::select! {
                 // To the moment: another one may act right after it.

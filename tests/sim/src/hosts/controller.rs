@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use controller::leader::LeaderConfig;
 use controller::leader::topics::ClusterAccess;
@@ -36,9 +37,14 @@ pub async fn run(site: Arc<Site>, number: usize, clusters: Arc<dyn ClusterAccess
     Ok(())
 }
 
+/// The shortest election timeout, and thereby the shortest lease of a voter: with one timeout to draw from both are one.
+const ELECTION_MS_MIN: u64 = 500;
+/// How long a leader acts unacknowledged, in the proportion to that lease that it has as shipped.
+const ACTS_FOR: Duration = Duration::from_millis(ELECTION_MS_MIN - 25);
+
 /// Logs that are short enough to be purged often, and one election timeout: openraft draws it once a start.
 fn tuning(dice: &mut Dice) -> RaftTuning {
-    let election = dice.between(500, 999);
-    let election_ms: Range<u64> = election..election + 1;
-    RaftTuning { snapshot_entries: dice.between(20, 120), keep_entries: dice.between(0, 20), election_ms }
+    let election = dice.between(ELECTION_MS_MIN, 999);
+    let (election_ms, acts_for): (Range<u64>, _) = (election..election + 1, ACTS_FOR);
+    RaftTuning { snapshot_entries: dice.between(20, 120), keep_entries: dice.between(0, 20), election_ms, acts_for }
 }
