@@ -1,6 +1,7 @@
 //! What a leader knows, as rows for people and for metrics: the table beside what workers report.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use common::assignment::{Phase, Progress};
@@ -55,8 +56,8 @@ impl Condition {
 /// What workers report.
 pub struct Observed {
     handle: LeaderHandle,
-    /// The pools of which somebody takes work.
-    served: BTreeSet<PoolName>,
+    /// The pools of which somebody takes work, once a row asks.
+    served: OnceLock<BTreeSet<PoolName>>,
     /// Who is connected.
     pub liveness: BTreeMap<SessionId, Liveness>,
     /// How long a live worker is silent at most.
@@ -89,11 +90,10 @@ pub struct Sum {
 }
 
 impl Observed {
-    /// What the leader hears. Takes a look at the table: not while it is held.
+    /// What the leader hears.
     pub fn of(handle: &LeaderHandle) -> Self {
         let (liveness, missing_after) = (handle.liveness(), handle.config().missing_after());
-        let served = handle.state().served_pools();
-        Self { handle: handle.clone(), served, liveness, missing_after }
+        Self { handle: handle.clone(), served: OnceLock::new(), liveness, missing_after }
     }
 
     /// The rows of the table, by route, topic and partition.
@@ -143,7 +143,7 @@ impl Observed {
     /// The pool of a partition, if nobody of it takes work.
     fn unserved<'a>(&self, state: &'a State, id: &RoutePartition) -> Option<&'a PoolName> {
         let pool = &state.routes()[&id.route].settings.pool;
-        (!self.served.contains(pool)).then_some(pool)
+        (!self.served.get_or_init(|| state.served_pools()).contains(pool)).then_some(pool)
     }
 
     fn row<'a>(&'a self, state: &State, topic: &'a Topic, id: &'a RoutePartition, slot: &'a Slot) -> Row<'a> {

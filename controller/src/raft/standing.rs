@@ -67,8 +67,8 @@ pub(super) fn role(metrics: &Metrics) -> &'static str {
     }
 }
 
-/// Judges by what openraft showed, how long ago that was (and how long a leader acts unacknowledged), and the leader that was heard lately. The age counts because
-/// `millis_since_quorum_ack` stands still when openraft does, for instance in a slow write.
+/// Judges by what openraft showed, how long ago that was, how long a leader acts unacknowledged, and the leader that was heard
+/// lately. The age counts because `millis_since_quorum_ack` stands still when openraft does, for instance in a slow write.
 pub(super) fn judge(
     metrics: &Metrics,
     (age, acts_for): (Duration, Duration),
@@ -76,8 +76,8 @@ pub(super) fn judge(
     absence: Option<Absence>,
 ) -> Standing {
     let stopped = metrics.running_state.as_ref().err();
-    let quorum_age = metrics.millis_since_quorum_ack.map(|millis| Duration::from_millis(millis) + age);
-    let confirmed = quorum_age.is_some_and(|age| age < acts_for) || bug::is(Bug::LeaseWithoutQuorum);
+    let confirmed =
+        lapses_after(metrics, acts_for).is_some_and(|lapses| age < lapses) || bug::is(Bug::LeaseWithoutQuorum);
     let leads =
         (stopped.is_none() && metrics.state == ServerState::Leader && confirmed).then_some(metrics.current_term);
     let leader =
@@ -95,10 +95,10 @@ pub(super) fn judge(
     }
 }
 
-/// How long after openraft showed this a leader that is acknowledged no more acts no more.
-pub(super) fn lapses_after(metrics: &Metrics, acts_for: Duration) -> Duration {
-    let acknowledged = Duration::from_millis(metrics.millis_since_quorum_ack.unwrap_or_default());
-    acts_for.saturating_sub(acknowledged)
+/// How long after openraft showed this a leader that is acknowledged no more acts no more; `None` if no quorum ever
+/// acknowledged it.
+pub(super) fn lapses_after(metrics: &Metrics, acts_for: Duration) -> Option<Duration> {
+    metrics.millis_since_quorum_ack.map(|millis| acts_for.saturating_sub(Duration::from_millis(millis)))
 }
 
 #[cfg(test)]
@@ -127,7 +127,7 @@ mod tests {
         let at = |age| judge(&metrics, (Duration::from_millis(age), acts_for), None, None);
         assert_eq!(at(600).leads, Some(4));
         assert_eq!(at(600).leader, Some((1, "host1:1".to_owned())));
-        let lapses = lapses_after(&metrics, acts_for).as_millis() as u64;
+        let lapses = lapses_after(&metrics, acts_for).unwrap().as_millis() as u64;
         assert_eq!((at(lapses - 1).leads, at(lapses)), (Some(4), Standing::default()));
     }
 

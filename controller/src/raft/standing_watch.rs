@@ -22,8 +22,8 @@ impl Inner {
         loop {
             let metrics = shown.borrow_and_update().clone();
             let standing = judge(&metrics, (taken.elapsed(), acts_for), self.heard.recent_leader(), self.absence());
-            let lapses =
-                standing.leads.map(|_| taken + lapses_after(&metrics, acts_for)).filter(|at| *at > Instant::now());
+            let lapses = standing.leads.and_then(|_| lapses_after(&metrics, acts_for));
+            let lapses = lapses.map(|after| taken + after).filter(|at| *at > Instant::now());
             self.announce(standing);
             tokio::select! {
                 // To the moment: another one may act right after it.

@@ -157,16 +157,14 @@ impl State {
 
     /// Why a partition that was to be released by choice stays after all, if it does.
     pub(super) fn stays(&self, id: &RoutePartition, from: SessionId, cause: Cause) -> Option<&'static str> {
-        let pin = self.pinned_session(id, &self.slots[id]);
+        let (pin, pool) = (self.pinned_session(id, &self.slots[id]), &self.sessions[&from].pool);
         match cause {
             _ if cause.is_choice() && self.balance.is_frozen() => Some("moves for balance are frozen"),
             Cause::Balance if pin == Some(from) => Some("it is pinned where it is"),
-            Cause::Balance if self.budget(&self.sessions[&from].pool) == 0 => {
-                Some("nothing more is to move for balance")
-            }
+            Cause::Balance if self.budget(pool) == 0 => Some("nothing more is to move for balance"),
             Cause::Load if pin.is_some() => Some("it is pinned"),
-            Cause::Load if self.budget(&self.sessions[&from].pool) > 0 => Some("counts are being evened out"),
-            Cause::Load if self.holds.contains_key(&self.sessions[&from].pool) => Some("moves are held"),
+            Cause::Load if self.budget(pool) > 0 => Some("counts are being evened out"),
+            Cause::Load if self.holds.contains_key(pool) => Some("moves are held"),
             Cause::Pinned if pin.is_none_or(|pin| pin == from) => Some("it is not pinned to another worker"),
             _ => None,
         }

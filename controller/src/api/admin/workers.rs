@@ -38,12 +38,7 @@ pub async fn release_hold(api: &Api, asked: v1::ReleaseHoldRequest) -> Result<v1
 /// Lists workers.
 pub async fn list(api: &Api, asked: v1::ListWorkersRequest) -> Result<v1::ListWorkersReply, ApiError> {
     let only: Option<WorkerId> = parse::filter(&asked.id)?;
-    let mut workers = api
-        .look(|leading| {
-            let observed = Observed::of(&leading.handle);
-            all(&leading.handle.state(), &observed)
-        })
-        .await?;
+    let mut workers = api.look(|leading| all(&leading.handle.state(), &Observed::of(&leading.handle))).await?;
     if let Some(only) = only {
         workers.retain(|worker| worker.id == only.as_str());
         if workers.is_empty() {

@@ -89,11 +89,7 @@ fn look(context: &Context, now: Instant) -> BTreeMap<PoolName, Sight> {
     let held = |pool: &PoolName| (pool.clone(), Sight { held: true, ..Sight::default() });
     let mut sights: BTreeMap<PoolName, Sight> = state.holds().keys().map(held).collect();
     for (id, session) in state.sessions() {
-        // Looked up before it is named: nearly all are there.
-        let sight = match sights.get_mut(&session.pool) {
-            Some(sight) => sight,
-            None => sights.entry(session.pool.clone()).or_default(),
-        };
+        let sight = sights.entry(session.pool.clone()).or_default();
         sight.registered += 1;
         if let Some(since) = overdue.get(id) {
             sight.overdue.insert(*id, *since);

@@ -22,7 +22,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::ids::PoolName;
-
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::info;
 
@@ -52,11 +51,8 @@ pub(crate) async fn run(context: Context) -> Option<End> {
             traffic(&of, &before, now).into_iter().map(even_out).collect::<Vec<_>>()
         });
         for (pool, Evening { exchanges, is_under_way }) in evenings.await {
-            if is_under_way {
-                under_way.insert(pool)
-            } else {
-                under_way.remove(&pool)
-            };
+            under_way.remove(&pool);
+            under_way.extend(is_under_way.then_some(pool));
             if let Err(end) = propose(&context, exchanges).await {
                 return Some(end);
             }
