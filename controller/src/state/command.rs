@@ -296,6 +296,8 @@ pub enum Cause {
     Released,
     /// Its owner was lost.
     SessionLost,
+    /// Its owner was lost, and that one's worker is back.
+    Returned,
     /// Its owner is draining.
     Drain,
     /// Another worker has less to do.
@@ -392,6 +394,7 @@ impl Cause {
             Self::New => "new",
             Self::Released => "released",
             Self::SessionLost => "session-lost",
+            Self::Returned => "returned",
             Self::Drain => "drain",
             Self::Balance => "balance",
             Self::Load => "load",
@@ -409,6 +412,7 @@ impl fmt::Display for Cause {
             Self::New => "it had no owner yet",
             Self::Released => "its owner gave it back",
             Self::SessionLost => "its owner was lost",
+            Self::Returned => "its worker started anew",
             Self::Drain => "its owner is draining",
             Self::Balance => "another worker has less to do",
             Self::Load => "another worker copies less",

@@ -8,7 +8,7 @@ use common::ids::RoutePartition;
 use super::State;
 use super::events::EVENTS_PER_KIND_MAX;
 use super::requests::REQUESTS_MAX;
-use super::slots::{Accept, Life};
+use super::slots::{Accept, Life, Slot};
 use super::workers::{ABSENT_WORKERS_MAX, Presence};
 
 /// An invariant that does not hold, and where.
@@ -33,6 +33,7 @@ const C2: (&str, &str) =
     ("C2", "one owner per partition, under the slot's epoch, and a new owner only of an unassigned one");
 const C3: (&str, &str) = ("C3", "an owner or a destination is a registered session, and a worker has one session");
 const C4: (&str, &str) = ("C4", "slots exist exactly for partitions of topics on known routes");
+const C5: (&str, &str) = ("C5", "a worker's end changes the owner of its own partitions only");
 const C6: (&str, &str) = ("C6", "an election alone moves nothing");
 // The table's own.
 const S1: (&str, &str) = ("S1", "a route's clusters are known, and so is what a removed one left behind");
@@ -45,6 +46,7 @@ const S6: (&str, &str) =
 const S7: (&str, &str) = ("S7", "what an operator asked for the next grant ends with it");
 const S8: (&str, &str) = ("S8", "tables of the past are bounded");
 const S9: (&str, &str) = ("S9", "who has a partition, or is to get it, is in its route's pool");
+const S10: (&str, &str) = ("S10", "what a worker had is for it, and for nobody else, when it starts anew in its pool");
 
 /// Checks one table.
 pub fn check(state: &State) -> Result<(), Violation> {
@@ -89,8 +91,38 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
         let by_itself = session.draining || after.session_of(&session.worker).is_some();
         ensure(!is_held || by_itself, S5, || format!("session {id} of worker {} ended", session.worker))?;
     }
+    ends_disturb_nobody(before, after)?;
+    takes_own_place(before, after)?;
     if after.controller_epoch > before.controller_epoch {
         ensure(before.slots == after.slots, C6, || "the controller epoch grew together with other changes".into())?;
+    }
+    Ok(())
+}
+
+fn ends_disturb_nobody(before: &State, after: &State) -> Result<(), Violation> {
+    if before.sessions().keys().all(|id| after.sessions().contains_key(id)) {
+        return Ok(());
+    }
+    for (id, old) in &before.slots {
+        let Life::Assigned { session, .. } = old.life else { continue };
+        let new = after.slots.get(id).map(|slot| slot.life);
+        let stays = !after.sessions().contains_key(&session) || new == Some(old.life);
+        ensure(stays, C5, || format!("{id} of session {session} is {new:?}"))?;
+    }
+    Ok(())
+}
+
+fn takes_own_place(before: &State, after: &State) -> Result<(), Violation> {
+    for (ended, session) in before.sessions().iter().filter(|(id, _)| !after.sessions().contains_key(id)) {
+        let next = after.session_of(&session.worker).filter(|next| after.sessions()[next].pool == session.pool);
+        let Some(next) = next.filter(|_| !before.is_draining(*ended)) else { continue };
+        let own = |slot: &Slot| matches!(slot.life, Life::Assigned { session, .. } if session == *ended);
+        for (id, _) in before.slots.iter().filter(|(_, slot)| own(slot)) {
+            let sent = after.slots.get(id).map(|slot| slot.destination.as_ref().map(|sent| sent.session));
+            ensure(sent.is_none_or(|to| to == Some(next)), S10, || {
+                format!("{id} of session {ended} goes to {sent:?}")
+            })?;
+        }
     }
     Ok(())
 }

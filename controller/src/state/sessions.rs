@@ -10,7 +10,7 @@ use super::apply::batch;
 use super::command::{Cause, Move, Step};
 use super::events::{EventKind, NewEvent, Stamp};
 use super::outcome::{Effect, Rejection};
-use super::slots::{Life, Slot};
+use super::slots::{Destination, Life, Slot};
 use super::workers::{Presence, Worker};
 
 /// One registration of a worker.
@@ -58,11 +58,13 @@ impl State {
                 None => Rejection::UnknownSession(replaces.expect("it differs from none")),
             });
         }
-        // It gets its worker's own partitions back, unless that one was giving them away or was in another pool; what was owed
-        // stays owed.
-        let replaced =
-            replaces.filter(|replaced| !self.is_draining(*replaced)).map(|replaced| &self.sessions[&replaced]);
-        let owed = replaced.filter(|replaced| replaced.pool == session.pool).map(|replaced| replaced.owed);
+        // It takes its worker's place, unless that one was giving it away or was in another pool: its own partitions are for
+        // it, and what was owed stays owed.
+        let takes_place =
+            |replaced: &SessionId| !self.is_draining(*replaced) && self.sessions[replaced].pool == session.pool;
+        let replaced = replaces.filter(takes_place);
+        let owed = replaced.map(|replaced| self.sessions[&replaced].owed);
+        let place = replaced.map(|replaced| self.place_of(replaced, id)).unwrap_or_default();
         if let Some(replaced) = replaces {
             self.end_session(stamp, replaced, "its worker started anew");
         }
@@ -80,9 +82,31 @@ impl State {
         };
         self.workers.insert(worker, known);
         self.sessions.insert(id, session);
+        for (partition, destination) in place {
+            // What nobody wants went with its owner.
+            if let Some(slot) = self.slots.get_mut(&partition) {
+                slot.destination = Some(Box::new(destination));
+            }
+        }
         let owed = owed.unwrap_or_else(|| self.even_share(id));
         self.sessions.get_mut(&id).expect("just inserted").owed = owed;
         Ok(Effect::Done)
+    }
+
+    /// What a session has or is to get, each with where it is to go if `next` takes its place. What it is giving back goes to
+    /// others.
+    fn place_of(&self, session: SessionId, next: SessionId) -> Vec<(RoutePartition, Destination)> {
+        let entry = |(id, slot): (&RoutePartition, &Slot)| match (slot.life, &slot.destination) {
+            (Life::Assigned { session: owner, .. }, _) if owner == session => {
+                let (cause, why) = (Cause::Returned, Cause::Returned.to_string());
+                Some((id.clone(), Destination { session: next, cause, why }))
+            }
+            (_, Some(sent)) if sent.session == session => {
+                Some((id.clone(), Destination { session: next, ..(**sent).clone() }))
+            }
+            _ => None,
+        };
+        self.slots.iter().filter_map(entry).collect()
     }
 
     /// Has a session give back what it has.

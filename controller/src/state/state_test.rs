@@ -12,6 +12,7 @@ use common::weight::Weight;
 use super::command::{Finding, Release, TopicReport};
 use super::topics::{PartitionFacts, TopicFacts};
 use super::*;
+use crate::planner::{PlanInput, plan};
 
 pub(super) fn route(number: u8) -> RouteName {
     RouteName::new(format!("r{number}")).unwrap()
@@ -234,6 +235,35 @@ fn a_worker_that_starts_anew_takes_its_own_place() {
     assert_eq!(refusal, Err(Rejection::WorkerInUse { worker, session: old }));
     done(&mut state, register(7, 0, Some(old)));
     assert!(!state.sessions().contains_key(&old) && state.sessions().contains_key(&session(7)));
+}
+
+#[test]
+fn a_worker_that_starts_anew_gets_back_what_it_had_and_was_to_get_whatever_others_have() {
+    let mut state = fleet();
+    for partition in [0, 1] {
+        let assign = step(&state, partition, Step::Assign { to: session(0) });
+        done(&mut state, assign);
+    }
+    done(&mut state, register(7, 0, Some(session(0))));
+    let owners = |state: &State| [0, 1].map(|partition| state.slots[&id(partition)].life.owner().map(|owner| owner.0));
+    let plan_now = |state: &State| PlanInput::now(state).iter().flat_map(|input| plan(input).moves).collect::<Vec<_>>();
+    let moves = plan_now(&state);
+    assert!(moves.iter().all(|step| step.cause == Cause::Returned), "{moves:?}");
+    done(&mut state, Command::Moves(moves));
+    assert_eq!(owners(&state), [Some(session(7)); 2], "the other has nothing and still gets nothing");
+
+    let to = WorkerId::new("w1").unwrap();
+    done(&mut state, Command::MovePartition { partition: id(1), to });
+    done(&mut state, register(8, 1, Some(session(1))));
+    done(&mut state, Command::Released(vec![Release { partition: id(1), epoch: Epoch(6), clean: true }]));
+    let moves = plan_now(&state);
+    assert_eq!(moves[0].cause, Cause::Operator);
+    done(&mut state, Command::Moves(moves));
+    assert_eq!(owners(&state), [Some(session(7)), Some(session(8))], "the operator's wish outlives the process");
+
+    done(&mut state, Command::DrainSession { session: session(8) });
+    done(&mut state, register(9, 1, Some(session(8))));
+    assert_eq!(state.slots[&id(1)].destination, None, "what it was giving back is anybody's");
 }
 
 #[test]
