@@ -23,6 +23,7 @@ use crate::engine::board::{Board, Watchdog};
 use crate::engine::keeper::LedgerHandle;
 use crate::engine::lane::{Lane, LaneBounds, Now, PartitionStatus, Wait};
 use crate::host::{Host, Turn, Work};
+use crate::moment::Moment;
 
 /// How often the board is told about progress.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
@@ -191,7 +192,8 @@ impl<C: Clients> Copying<C> {
                 Err(TryRecvError::Disconnected) => break,
             }
         }
-        let now = Now { instant: Instant::now(), wall_ms: wall_ms() };
+        let instant = Instant::now();
+        let now = Now { instant, moment: Moment::at(instant), wall_ms: wall_ms() };
         if let Some((due, batch_bytes)) = self.new_sink
             && now.instant >= due
         {

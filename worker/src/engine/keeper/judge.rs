@@ -36,8 +36,7 @@ pub(super) fn claim(
 ) -> Result<Start, Reason> {
     let Terms { start, offsets_since, accept_foreign } = terms;
     if detached {
-        let text = "no controller serves this worker, and without one nothing new is begun";
-        return Err(Reason::Waiting { text: text.to_owned() });
+        return Err(begins_nothing());
     }
     let Some(stored) = stored else {
         return Ok(match start {
@@ -53,6 +52,12 @@ pub(super) fn claim(
         Some(Reason::TopicRecreated { side: Side::Source, .. }) => Ok(Start::LookUp(StartPosition::Earliest)),
         Some(_) => Ok(Start::At(stored.position)),
     }
+}
+
+/// Why a detached worker claims nothing.
+pub(super) fn begins_nothing() -> Reason {
+    let text = "no controller serves this worker, and without one nothing new is begun";
+    Reason::Waiting { text: text.to_owned() }
 }
 
 /// What is to be done with a floor.

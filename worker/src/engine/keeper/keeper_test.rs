@@ -272,3 +272,45 @@ fn a_worker_that_sees_neither_a_leader_nor_the_stored_offsets_stops_after_a_leas
     rig.source.set_unreachable(false);
     assert_eq!(look(&mut keeper, 7), Verdict::Stored(NextOffset(0)));
 }
+
+/// Stored offsets that can't be reached.
+struct OutOfReach;
+
+impl OffsetStore for OutOfReach {
+    fn read(&mut self, _: &[TopicPartition]) -> Result<Vec<Option<GroupOffset>>, Error> {
+        Err(Error::new(ErrorKind::Unreachable, "cut off"))
+    }
+
+    fn read_all(&mut self) -> Result<Vec<(TopicPartition, GroupOffset)>, Error> {
+        Err(Error::new(ErrorKind::Unreachable, "cut off"))
+    }
+
+    fn commit(&mut self, _: &[(TopicPartition, GroupOffset)]) -> Result<Vec<Result<(), Error>>, Error> {
+        Err(Error::new(ErrorKind::Unreachable, "cut off"))
+    }
+}
+
+#[test]
+fn a_partition_whose_offset_nobody_sees_stops_whatever_is_known_of_others() {
+    let rig = Rig::new();
+    let mut keeper = rig.keeper(1);
+    assert_eq!(rig.ask(&mut keeper, rig.question(1, StartPosition::Earliest, Ask::Claim)), claimed(0));
+    keeper.offsets = Box::new(OutOfReach);
+    let ask = Ask::Keep { floor: Position::at(NextOffset(0)), store: true };
+    let (keep, mut other) =
+        (rig.question(1, StartPosition::Earliest, ask), rig.question(1, StartPosition::Earliest, ask));
+    Arc::make_mut(&mut other.grant).partition.partition = Partition(7);
+    let began = Instant::now();
+    let mut verdicts = |second| {
+        let now = began + Duration::from_secs(second);
+        let mut verdict = |question: &Question| keeper.answer(std::slice::from_ref(question), now).remove(0).verdict;
+        [verdict(&keep), verdict(&other)]
+    };
+    for second in 0..5 {
+        let [kept, missing] = verdicts(second);
+        assert!(matches!(kept, Verdict::Unanswered(_)), "after {second} s: {kept:?}");
+        assert!(matches!(missing, Verdict::Obstacle(Reason::TopicMissing { .. })), "{missing:?}");
+    }
+    let [kept, _] = verdicts(6);
+    assert!(matches!(kept, Verdict::Obstacle(Reason::Unreachable { .. })), "{kept:?}");
+}

@@ -62,8 +62,8 @@ pub struct Keeper {
     source: Arc<dyn ClusterAdmin>,
     target: Arc<dyn ClusterAdmin>,
     offsets: Box<dyn OffsetStore>,
-    /// Since when nothing could be found out.
-    blind_since: Option<Instant>,
+    /// Since when it could not be seen what is stored of a partition.
+    blind_since: BTreeMap<TopicPartition, Instant>,
     limits: BTreeMap<TopicName, (Instant, Limits)>,
     stored_at: BTreeMap<TopicPartition, Instant>,
     /// When the source may be looked at again for lag alone.
@@ -77,7 +77,8 @@ struct Case<'a> {
     source: TopicPartition,
     limits: Option<Limits>,
     range: Option<SourceRange>,
-    /// What was found stored.
+    /// Whether it was looked at what is stored, and what that is.
+    looked: bool,
     stored: Option<StoredOffset>,
     /// What is to be stored, once that is known.
     store: Option<Position>,
@@ -102,16 +103,11 @@ impl Keeper {
     /// Answers questions, in the order asked. Waits for both clusters, up to their request timeouts.
     pub fn answer(&mut self, questions: &[Question], now: Instant) -> Vec<Answer> {
         let mut cases: Vec<Case<'_>> = questions.iter().map(|question| self.case(question)).collect();
-        match self.work(&mut cases, now) {
-            Ok(()) => self.blind_since = None,
-            Err(reason) => {
-                let verdict = self.blind(reason, now);
-                cases
-                    .iter_mut()
-                    .filter(|case| case.verdict.is_none())
-                    .for_each(|case| case.verdict = Some(verdict.clone()));
-            }
+        if let Err(reason) = self.work(&mut cases, now) {
+            let open = cases.iter_mut().filter(|case| case.verdict.is_none());
+            open.for_each(|case| case.verdict = Some(Verdict::Unanswered(reason.clone())));
         }
+        cases.iter_mut().for_each(|case| self.stop_if_blind(case, now));
         self.look_at_lag(&mut cases, now);
         let answer = |case: Case<'_>| Answer {
             slot: case.question.slot,
@@ -123,14 +119,18 @@ impl Keeper {
         cases.into_iter().map(answer).collect()
     }
 
-    /// Nothing could be found out. That alone stops nothing; but a worker that no leader keeps may have lost its partitions
+    /// That nothing could be found out stops nothing by itself; but a worker that no leader keeps may have lost its partitions
     /// long ago, and only the stored offsets can tell: after a lease of neither it stops until it can see again.
-    fn blind(&mut self, reason: Reason, now: Instant) -> Verdict {
-        let since = *self.blind_since.get_or_insert(now);
+    fn stop_if_blind(&mut self, case: &mut Case<'_>, now: Instant) {
+        if case.looked || case.question.ask == Ask::Claim {
+            self.blind_since.remove(&case.source);
+            return;
+        }
+        let Some(Verdict::Unanswered(reason)) = &case.verdict else { return };
+        let since = *self.blind_since.entry(case.source.clone()).or_insert(now);
         let too_long = now.saturating_duration_since(since) >= self.tether.lease();
-        match too_long && self.tether.is_detached(Moment::at(now)) {
-            true => Verdict::Obstacle(reason),
-            false => Verdict::Unanswered(reason),
+        if too_long && self.tether.is_detached(Moment::at(now)) {
+            case.verdict = Some(Verdict::Obstacle(reason.clone()));
         }
     }
 
@@ -145,7 +145,7 @@ impl Keeper {
         let mut starts = Vec::new();
         for (case, stored) in cases.iter_mut().filter(|case| case.verdict.is_none()).zip(stored) {
             let grant = &case.question.grant;
-            case.stored = stored;
+            (case.looked, case.stored) = (true, stored);
             let stored = case.stored.as_ref();
             let last = self.stored_at.get(&case.source);
             let again = last.is_none_or(|at| now.saturating_duration_since(*at) >= STORE_AGAIN_AFTER);
@@ -201,6 +201,7 @@ impl Keeper {
             source: grant.partition.source(),
             limits: None,
             range: None,
+            looked: false,
             stored: None,
             store: None,
             verdict: None,
@@ -284,7 +285,13 @@ impl Keeper {
         }
         let stored = self.offsets.read(&partitions);
         let mut stored = stored.map_err(|error| unreachable(Side::Source, &error)).map(Vec::into_iter);
+        // Storing takes time, in which the last leader may have given the partition up.
+        let detached = self.tether.is_detached(Moment::now());
         for case in cases.iter_mut().filter(|case| claimed(case)) {
+            if detached {
+                case.verdict = Some(Verdict::Obstacle(judge::begins_nothing()));
+                continue;
+            }
             let stored = match &mut stored {
                 Ok(stored) => stored.next().flatten().map(parse),
                 Err(reason) => {

@@ -12,7 +12,8 @@ use kafka::source::Source;
 use crate::crash_point;
 use crate::engine::Released;
 use crate::engine::lane::hold::Hold;
-use crate::engine::lane::partition::{LanePartition, Lost, Stage};
+use crate::engine::lane::partition::{Doubt, LanePartition, Stage};
+use crate::engine::lane::questions::LOOK_EVERY;
 use crate::engine::lane::{Lane, Now, STALL_MAX, SinkState};
 use crate::engine::limits::{Limits, RecordShape};
 use crate::say::say;
@@ -81,8 +82,8 @@ impl Lane {
                     }
                 }
                 (_, Some(by)) => overdue |= now.instant >= by,
-                (Stage::Claiming(None) | Stage::Rewinding { lost: Some(_) }, None) => urgent = true,
-                (Stage::Rewinding { lost: None }, None) if partition.flight.outstanding() == 0 && working => {
+                (Stage::Claiming(None) | Stage::Rewinding { doubt: Some(_) }, None) => urgent = true,
+                (Stage::Rewinding { doubt: None }, None) if partition.flight.outstanding() == 0 && working => {
                     let opened = if partition.open { Ok(()) } else { sink.open(slot, &partition.grant.target()) };
                     match opened {
                         Ok(()) => {
@@ -181,12 +182,31 @@ impl Lane {
         self.attention = true;
     }
 
+    /// A lane steps many times between two looks, unless it stood still: then everything it reads is looked at first.
+    pub(super) fn notice_standstill(&mut self, now: Now, source: &mut impl Source) {
+        let stood = now.moment.since(std::mem::replace(&mut self.stepped, now.moment));
+        if stood <= LOOK_EVERY || self.is_empty() {
+            return;
+        }
+        tracing::warn!(?stood, "the process stood still, what it copies is looked at before anything more is read");
+        self.woke = Some(now.instant);
+        for index in 0..self.partitions.len() {
+            if let Some(LanePartition { stage: Stage::Copying | Stage::Rewinding { doubt: None }, .. }) =
+                &self.partitions[index]
+            {
+                self.unread(super::slot(index), source);
+                self.partition_mut(super::slot(index)).stage = Stage::Rewinding { doubt: Some(Doubt::StoodStill) };
+            }
+        }
+        self.attention = true;
+    }
+
     /// Reads a partition again from its floor, once nothing of it is outstanding.
-    pub(super) fn rewind(&mut self, slot: Slot, lost: Option<Lost>, source: &mut impl Source) {
+    pub(super) fn rewind(&mut self, slot: Slot, doubt: Option<Doubt>, source: &mut impl Source) {
         self.unread(slot, source);
         let partition = self.partition_mut(slot);
         if matches!(partition.stage, Stage::Copying) {
-            partition.stage = Stage::Rewinding { lost };
+            partition.stage = Stage::Rewinding { doubt };
         }
         self.attention = true;
     }

@@ -120,6 +120,36 @@ fn a_newer_owner_ends_an_older_one() {
 }
 
 #[test]
+fn a_lane_that_stood_still_writes_nothing_more_of_what_others_have_taken_over() {
+    let mut world = World::new(1);
+    fill(&world, 0, 0..10);
+    world.start(1);
+    world.run_until("it is stored", |world| world.stored(0) == Some(10));
+    let stopped = world.process.take();
+    world.start(1);
+    fill(&world, 0, 10..400);
+    world.run_until("the new owner copied it", |world| world.is_copied(0));
+    world.run_for(Duration::from_secs(5));
+    world.process = stopped;
+    world.run_for(Duration::from_secs(2));
+    assert!(matches!(world.held(0), Some(Reason::Superseded { .. })), "{:?}", world.held(0));
+    assert_eq!(world.target.records("t", 0).len(), 400, "nothing came twice");
+}
+
+#[test]
+fn a_lane_that_stood_still_and_is_still_the_owner_goes_on() {
+    let mut world = World::new(1);
+    fill(&world, 0, 0..10);
+    world.start(1);
+    world.run_until("it is stored", |world| world.stored(0) == Some(10));
+    world.now += MINUTE;
+    fill(&world, 0, 10..400);
+    world.run_until("it is copied", |world| world.is_copied(0));
+    world.check_order(0);
+    assert_eq!(world.target.records("t", 0).len(), 400, "nothing came twice");
+}
+
+#[test]
 fn a_release_finishes_what_is_in_flight_and_stores_it() {
     let mut world = World::new(2);
     fill(&world, 0, 0..500);
@@ -205,7 +235,7 @@ fn a_release_stores_what_arrived_after_the_last_question() {
     let mut waits = false;
     let mut stopped = false;
     for _ in 0..5_000 {
-        let now = Now { instant: world.now, wall_ms: 1_000_000 };
+        let now = Now { instant: world.now, moment: Moment::at(world.now), wall_ms: 1_000_000 };
         let Process { lane, source, sink, ledger } = world.process.as_mut().expect("runs");
         ledger.now = now.instant;
         waits |= sink.outstanding() > 0 && !stopped;

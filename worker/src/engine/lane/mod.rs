@@ -9,13 +9,14 @@
 //!  floor       -> ledger: is all well? then store it -> stored       (ask, hear)
 //! ```
 //!
-//! Through a new sink, a partition sends one record alone and goes on once that has arrived.
+//! Through a new sink, a partition sends one record alone and goes on once that has arrived. A lane that stood still (its process
+//! was stopped, its machine suspended) may have lost its partitions meanwhile: each is read again once that was looked at.
 //!
 //! A foreseen refusal holds one partition. An unforeseen one breaks the sink: nothing queued behind the refused record
 //! may be written before it, so everything queued is thrown away, the driver makes a new sink, and each partition is
 //! read again from its floor, the guilty one only once its cause is gone.
 //!
-//! Invariants: a partition is read only while its claim stands; its records are produced in the order of their offsets;
+//! Invariants: a partition is read only while its claim stands, and after a standstill only once that was seen again; its records are produced in the order of their offsets;
 //! its floor passes only what has arrived (D6), and only a floor from before a look at both topics is stored after it;
 //! memory in flight stays below `LaneBounds::in_flight_bytes`, and partitions that get nothing through never take all of it.
 
@@ -42,9 +43,10 @@ use tokio::time::Instant;
 use crate::crash_point;
 use crate::engine::Released;
 use crate::engine::lane::hold::Hold;
-use crate::engine::lane::partition::{LanePartition, Lost, Stage};
+use crate::engine::lane::partition::{Doubt, LanePartition, Stage};
 use crate::engine::ledger::Ledger;
 use crate::engine::limits::RecordShape;
+use crate::moment::Moment;
 
 /// Records copied in one step before deliveries are served again.
 const RECORDS_PER_STEP: usize = 500;
@@ -93,6 +95,8 @@ pub enum Wait {
 pub struct Now {
     /// The monotonic clock.
     pub instant: Instant,
+    /// The same, with the time that the machine slept.
+    pub moment: Moment,
     /// The wall clock, in milliseconds since the Unix epoch: for timestamps only.
     pub wall_ms: i64,
 }
@@ -139,6 +143,10 @@ pub struct Lane {
     /// How many partitions are kept back.
     kept_back: usize,
     questions: questions::Open,
+    /// When the last step was.
+    stepped: Moment,
+    /// When it went on after it last stood still: what was asked before says nothing any more.
+    woke: Option<Instant>,
     /// Set when a partition may be able to move on.
     attention: bool,
     changed: bool,
@@ -165,7 +173,7 @@ enum Verdict {
     Hold(Slot, Reason, Option<RecordShape>),
     Again(Slot),
     SinkBroken,
-    Lost(Slot, Lost),
+    Doubt(Slot, Doubt),
 }
 
 impl Lane {
@@ -181,6 +189,8 @@ impl Lane {
             kept_back_bytes: 0,
             kept_back: 0,
             questions: questions::Open::new(now),
+            stepped: Moment::at(now),
+            woke: None,
             attention: false,
             changed: false,
             released: Vec::new(),
@@ -212,7 +222,7 @@ impl Lane {
         let partition = self.partition_mut(slot);
         partition.stop_by = Some(partition.stop_by.map_or(by, |earlier| earlier.min(by)));
         if let Stage::Copying = partition.stage {
-            partition.stage = Stage::Rewinding { lost: None };
+            partition.stage = Stage::Rewinding { doubt: None };
         }
         self.attention = true;
         self.changed = true;
@@ -227,6 +237,7 @@ impl Lane {
         sink: &mut impl Sink,
         ledger: &mut impl Ledger,
     ) -> Wait {
+        self.notice_standstill(now, source);
         self.serve(now, source, sink);
         self.hear(now, source, ledger);
         self.advance(now, source, sink);
@@ -275,10 +286,11 @@ impl Lane {
         self.partitions.iter().all(Option::is_none)
     }
 
-    /// Reads and produces up to `RECORDS_PER_STEP` records.
+    /// Reads and produces up to `RECORDS_PER_STEP` records. What it waited for is one record: the process may have stood still
+    /// meanwhile, which the next step notices.
     fn copy(&mut self, now: Now, patience: Duration, source: &mut impl Source, sink: &mut impl Sink) -> Wait {
-        let mut wait = patience;
-        for _ in 0..RECORDS_PER_STEP {
+        let (mut wait, records) = (patience, if patience.is_zero() { RECORDS_PER_STEP } else { 1 });
+        for _ in 0..records {
             if !self.has_room() {
                 return Wait::Deliveries(Duration::from_millis(1));
             }
@@ -295,7 +307,7 @@ impl Lane {
                 Verdict::GoOn => {}
                 Verdict::Hold(slot, reason, record) => self.hold(slot, reason, record, now, source),
                 Verdict::Again(slot) => self.rewind(slot, None, source),
-                Verdict::Lost(slot, lost) => self.rewind(slot, Some(lost), source),
+                Verdict::Doubt(slot, doubt) => self.rewind(slot, Some(doubt), source),
                 Verdict::SinkBroken => {
                     self.break_sink(now, source);
                     return Wait::Ready;
@@ -379,8 +391,8 @@ fn source_failed(slot: Option<Slot>, error: &kafka::error::Error) -> Verdict {
         return Verdict::GoOn;
     };
     match error.kind {
-        ErrorKind::OffsetOutOfRange => Verdict::Lost(slot, Lost::OutOfRange),
-        ErrorKind::Truncated => Verdict::Lost(slot, Lost::Truncated),
+        ErrorKind::OffsetOutOfRange => Verdict::Doubt(slot, Doubt::OutOfRange),
+        ErrorKind::Truncated => Verdict::Doubt(slot, Doubt::Truncated),
         ErrorKind::UnknownTopic => Verdict::Hold(slot, Reason::TopicMissing { side: Side::Source }, None),
         ErrorKind::TopicDenied => Verdict::Hold(slot, Reason::Denied { side: Side::Source }, None),
         _ => Verdict::Hold(slot, Reason::Unreachable { side: Side::Source, error: error.text.clone() }, None),

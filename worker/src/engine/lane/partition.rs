@@ -38,8 +38,8 @@ pub(super) enum Stage {
     Copying,
     /// It will be read again from its floor once nothing is outstanding.
     Rewinding {
-        /// Whether the source refused the position: then what it holds must be looked up first.
-        lost: Option<Lost>,
+        /// What must be looked up first.
+        doubt: Option<Doubt>,
     },
     /// It stands still.
     Held(Hold),
@@ -50,13 +50,15 @@ pub(super) enum Stage {
     },
 }
 
-/// How the source refused a position.
+/// Why a partition can't just be read from its floor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Lost {
-    /// The offset is not there.
+pub(super) enum Doubt {
+    /// The source says that the offset is not there.
     OutOfRange,
-    /// The log before it is another one.
+    /// The source says that the log before it is another one.
     Truncated,
+    /// The lane stood still: somebody else may have it by now.
+    StoodStill,
 }
 
 /// A partition of a lane.
@@ -133,7 +135,7 @@ impl LanePartition {
         self.flight = InFlight::new(position);
         self.stored = Some(position.next_offset);
         self.limits = limits;
-        self.stage = Stage::Rewinding { lost: None };
+        self.stage = Stage::Rewinding { doubt: None };
     }
 
     /// A record was produced. `payload` is its size in bytes.

@@ -9,7 +9,7 @@ use kafka::source::Source;
 use tokio::time::Instant;
 
 use crate::crash_point;
-use crate::engine::lane::partition::{LanePartition, Lost, Stage};
+use crate::engine::lane::partition::{Doubt, LanePartition, Stage};
 use crate::engine::lane::{Lane, Now};
 use crate::engine::ledger::{Answer, Ask, Ledger, Question, Verdict};
 use crate::engine::limits::Limits;
@@ -20,7 +20,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How often a lane asks whether all is well, however seldom it stores: topics that are created again, another owner and
 /// mended causes are noticed as quickly.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The open questions, and when the next are due.
 #[derive(Debug)]
@@ -73,9 +73,9 @@ impl Lane {
                     let keep = Ask::Keep { floor: partition.flight.floor(), store: true };
                     (keep, drained, hold.needs_fresh_limits())
                 }
-                Stage::Rewinding { lost: Some(_) } if partition.flight.outstanding() > 0 => return None,
-                Stage::Rewinding { lost: Some(_) } => (keep, true, true),
-                Stage::Copying | Stage::Rewinding { lost: None } => (keep, drained, false),
+                Stage::Rewinding { doubt: Some(_) } if partition.flight.outstanding() > 0 => return None,
+                Stage::Rewinding { doubt: Some(_) } => (keep, true, true),
+                Stage::Copying | Stage::Rewinding { doubt: None } => (keep, drained, false),
                 Stage::Released { .. } => return None,
             };
             (all || urgent).then(|| Question { slot, grant: partition.grant.clone(), ask, closely })
@@ -132,6 +132,9 @@ impl Lane {
             Verdict::Claimed(position) => {
                 crash_point::pass("after-claim");
                 partition.claimed(position, limits);
+                if self.woke.is_some_and(|woke| asked < woke) {
+                    partition.stage = Stage::Rewinding { doubt: Some(Doubt::StoodStill) };
+                }
                 self.changed = true;
             }
             Verdict::Stored(next_offset) => {
@@ -169,23 +172,28 @@ impl Lane {
             self.changed = true;
             return;
         }
+        if self.woke.is_some_and(|woke| asked < woke) {
+            return self.ask_soon(now.instant);
+        }
+        let partition = self.partition_mut(slot);
         match &partition.stage {
             Stage::Held(hold) if asked >= hold.since && hold.mended(&partition.limits, now.instant, now.wall_ms) => {
                 let grant = &partition.grant;
                 say!(info, grant.partition, grant.epoch, reason = %hold.reason, "goes on");
-                partition.stage = Stage::Rewinding { lost: None };
+                partition.stage = Stage::Rewinding { doubt: None };
                 self.changed = true;
             }
-            Stage::Rewinding { lost: Some(lost) } => {
-                let (lost, next) = (*lost, partition.flight.floor().next_offset);
+            Stage::Rewinding { doubt: Some(Doubt::StoodStill) } => partition.stage = Stage::Rewinding { doubt: None },
+            Stage::Rewinding { doubt: Some(doubt) } => {
+                let (doubt, next) = (*doubt, partition.flight.floor().next_offset);
                 let Some(range) = partition.range else { return self.ask_again(now.instant) };
-                let reason = match lost {
-                    Lost::Truncated => Reason::Truncated { next, log_end: range.high_watermark },
-                    Lost::OutOfRange if next < range.start || next > range.high_watermark => {
+                let reason = match doubt {
+                    Doubt::Truncated => Reason::Truncated { next, log_end: range.high_watermark },
+                    Doubt::OutOfRange if next < range.start || next > range.high_watermark => {
                         Reason::OutOfRange { next, log_start: range.start, log_end: range.high_watermark }
                     }
-                    Lost::OutOfRange => {
-                        partition.stage = Stage::Rewinding { lost: None };
+                    _ => {
+                        partition.stage = Stage::Rewinding { doubt: None };
                         return;
                     }
                 };
