@@ -119,7 +119,8 @@ impl RaftNode {
         info!(controller = node, store = id.store, %dir, fsync_p99_ms, "data directory opened");
 
         let failed = |text: String| OpenError::Log { dir: settings.dir.clone(), text };
-        let (own, disk, file, table) = (Arc::new(id), Arc::new(disk), Arc::new(file), Arc::new(Table::empty()));
+        let (own, disk, file, table) =
+            (Arc::new(id), Arc::new(disk), Arc::new(file), Arc::new(Table::empty(tuning.checks_entries)));
         let (medium, log) = (Arc::downgrade(&disk.medium), Arc::downgrade(&disk));
         let machine =
             StateMachine::new(table.clone(), file.clone(), held).map_err(|error| failed(error.to_string()))?;

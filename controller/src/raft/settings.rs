@@ -68,6 +68,9 @@ pub struct RaftTuning {
     /// gives one may have heard it one lease ago, which for openraft is the end of `election_ms`: so it is shorter than that of
     /// any node, by more than it takes to stop acting.
     pub acts_for: Duration,
+    /// Whether the table's invariants are checked around each entry in release builds, too. For simulations: it costs a copy of
+    /// the table each time.
+    pub checks_entries: bool,
 }
 
 impl Default for RaftTuning {
@@ -77,6 +80,7 @@ impl Default for RaftTuning {
             keep_entries: 500,
             election_ms: 500..1_000,
             acts_for: Duration::from_millis(950),
+            checks_entries: false,
         }
     }
 }

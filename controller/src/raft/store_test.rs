@@ -34,7 +34,7 @@ fn open(dir: &Path, node: u64) -> Result<DataDir, OpenError> {
 
 pub(super) fn parts(data: DataDir) -> (LogStore, StateMachine) {
     let file = Arc::new(data.file);
-    let machine = StateMachine::new(Arc::new(Table::empty()), file.clone(), data.held).unwrap();
+    let machine = StateMachine::new(Arc::new(Table::empty(true)), file.clone(), data.held).unwrap();
     (LogStore::new(Arc::new(data.disk), file), machine)
 }
 

@@ -12,15 +12,17 @@ use crate::state::{Envelope, Outcome, Rejection, State};
 pub(super) struct Table {
     state: RwLock<State>,
     revision: watch::Sender<Revision>,
+    /// See `RaftTuning::checks_entries`.
+    checks_entries: bool,
 }
 
 impl Table {
     /// The table before the log's first entry. Its fleet has no name yet.
-    pub fn empty() -> Self {
+    pub fn empty(checks_entries: bool) -> Self {
         let fleet = FleetId::new("unfounded").expect("a legal name");
         let state = State::new(fleet, FleetIncarnation::default());
         let revision = watch::Sender::new(state.revision());
-        Self { state: RwLock::new(state), revision }
+        Self { state: RwLock::new(state), revision, checks_entries }
     }
 
     /// The table as it is here and now. Never held over an await.
@@ -38,7 +40,10 @@ impl Table {
         let mut state = self.state.write().expect(NOT_POISONED);
         let apply = |envelope| {
             let revision = state.revision().next();
-            state.apply(revision, envelope)
+            match self.checks_entries {
+                true => state.apply_checked(revision, envelope),
+                false => state.apply(revision, envelope),
+            }
         };
         let answers = envelopes.into_iter().map(apply).collect();
         self.announce(&state);
