@@ -24,6 +24,8 @@ use crate::report::Report;
 const ALL_KINDS_FROM: usize = 30;
 /// How many of a hundred seeds must count.
 const COUNTED_MIN: usize = 80;
+/// The exit code of a batch that a signal ended, as shells give it for SIGINT.
+const INTERRUPTED: u8 = 130;
 /// How often it is said how far it is, in seconds.
 const SAID_EVERY: f64 = 10.0;
 
@@ -68,11 +70,19 @@ impl Batch {
         todo.end_at_a_signal();
         let mut found = self.find(&todo);
         found.summarize(seconds() - began);
-        if !todo.is_over.load(Ordering::Relaxed) {
+        let is_whole = !todo.is_over.load(Ordering::Relaxed);
+        if is_whole {
             found.judge();
         }
         found.wrong.iter().for_each(|text| println!("WRONG: {text}"));
-        if found.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        match (found.wrong.is_empty(), is_whole) {
+            (true, true) => ExitCode::SUCCESS,
+            (true, false) => {
+                println!("ended before all seeds were run: whether each kind of fault bit was not judged");
+                ExitCode::from(INTERRUPTED)
+            }
+            (false, _) => ExitCode::FAILURE,
+        }
     }
 
     /// The seed that was first to violate an invariant, and which.

@@ -57,6 +57,9 @@ impl Orders {
             requests.push(Request::ResumeTopic { route, topic, partition: None });
         }
         requests.extend(table.workers().keys().map(|worker| Request::Undrain { worker: worker.to_string() }));
+        let pinned = table.slots().iter().filter(|(_, slot)| slot.pin.is_some());
+        requests.extend(pinned.map(|(id, _)| Request::Unpin { partition: id.clone() }));
+        requests.push(Request::Unfreeze);
         requests
     }
 
@@ -72,13 +75,14 @@ impl Orders {
         }
     }
 
-    /// Planned moves, one after the other.
+    /// Planned moves, one after the other; in the end all is even.
     pub fn moves(&self, site: &Site, dice: &mut Dice) -> Vec<Request> {
         let moved = (0..4).filter_map(|_| self.move_one(site, dice));
         let mut requests: Vec<Request> = moved.collect();
         let worker = dice.pick(&site.workers).expect("there are workers");
         requests.push(Request::Drain { worker: worker.clone() });
         requests.push(Request::Undrain { worker });
+        requests.push(Request::Rebalance { moves_max: None });
         requests
     }
 
@@ -97,7 +101,7 @@ impl Orders {
         let (route, topic, partitions) = dice.pick(&topics)?;
         let partition = (partitions > 0 && dice.hits(600))
             .then(|| u32::try_from(dice.below(partitions.into())).expect("below a u32"));
-        Some(match dice.below(12) {
+        Some(match dice.below(20) {
             0 => Request::PauseRoute { route },
             1 => Request::ResumeRoute { route },
             2 => Request::RemoveTopic { route, topic },
@@ -106,6 +110,13 @@ impl Orders {
             7 => Request::Drain { worker },
             8 => Request::Undrain { worker },
             9 => self.removed(dice)?,
+            10 | 11 => self.pin_one(site, dice)?,
+            12 => self.unpin_one(dice)?,
+            13 => Request::Rebalance { moves_max: dice.hits(500).then_some(2) },
+            14 => Request::Freeze,
+            15 | 16 => Request::Unfreeze,
+            17 => Request::RemoveWorker { worker },
+            18 => Request::ReleaseHold,
             _ => self.move_one(site, dice)?,
         })
     }
@@ -113,9 +124,20 @@ impl Orders {
     fn move_one(&self, site: &Site, dice: &mut Dice) -> Option<Request> {
         let table = lock(&self.table);
         let slots: Vec<_> = table.as_ref()?.slots().keys().cloned().collect();
-        let (slot, worker) = (dice.pick(&slots)?, dice.pick(&site.workers)?);
-        let (route, topic) = (slot.route.to_string(), slot.topic.to_string());
-        Some(Request::Move { route, topic, partition: slot.partition.0, worker })
+        Some(Request::Move { partition: dice.pick(&slots)?, worker: dice.pick(&site.workers)? })
+    }
+
+    fn pin_one(&self, site: &Site, dice: &mut Dice) -> Option<Request> {
+        let table = lock(&self.table);
+        let slots: Vec<_> = table.as_ref()?.slots().keys().cloned().collect();
+        Some(Request::Pin { partition: dice.pick(&slots)?, worker: dice.pick(&site.workers)? })
+    }
+
+    fn unpin_one(&self, dice: &mut Dice) -> Option<Request> {
+        let table = lock(&self.table);
+        let pinned = table.as_ref()?.slots().iter().filter(|(_, slot)| slot.pin.is_some());
+        let pinned: Vec<_> = pinned.map(|(id, _)| id.clone()).collect();
+        Some(Request::Unpin { partition: dice.pick(&pinned)? })
     }
 
     /// Adds a topic again that was removed.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use ::controller::state::invariants::Violation;
 use turmoil::Sim;
 
 use crate::brokers::{Process, View};
@@ -106,6 +107,7 @@ impl Run {
         self.until(MOVES_MAX, ("C10", "planned moves come to an end"), |run| run.site.is_operator_done())?;
         self.workload.rate = 0;
         self.until(MOVES_MAX, ("C10", "after planned moves everything is copied"), Self::is_finished)?;
+        self.until(MOVES_MAX, ("P6", "a rebalance leaves all pools even"), |run| run.checks.are_even())?;
 
         self.workload.rate = 80;
         self.checks.moves.is_frozen = true;
@@ -185,7 +187,7 @@ impl Run {
             seed: self.seed,
             hash: format!("{:016x}", world.hash()),
             rejected: if violation.is_some() { None } else { why },
-            violation: violation.map(|violation| (violation.invariant.to_owned(), violation.to_string())),
+            violation: violation.map(|violation| (named(&violation), violation.to_string())),
             seconds: world.now().as_secs_f64(),
             bites: bites.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
             elections: self.checks.controllers.elections() as u64,
@@ -196,6 +198,16 @@ impl Run {
             revisions: self.checks.controllers.newest().map_or(0, |table| table.revision().0),
         }
     }
+}
+
+/// The number of what is violated. The table's own checks panic, and the panic's text names it.
+fn named(violation: &Violation) -> String {
+    let of_table = |part: &str| {
+        let (name, rest) = part.split_once(" (")?;
+        rest.contains(") is violated").then(|| name.to_owned())
+    };
+    let in_text = violation.found.lines().flat_map(|line| line.split(": ")).find_map(of_table);
+    in_text.filter(|_| violation.invariant == "PANIC").unwrap_or_else(|| violation.invariant.to_owned())
 }
 
 /// Why a run ends early.

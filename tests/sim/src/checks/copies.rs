@@ -21,6 +21,8 @@ use crate::world::World;
 const HEARS_WITHIN: Duration = Duration::from_millis(100);
 /// An owner that can reach the offsets reads them at least this often: once a second, and what a busy keeper takes.
 const LOOKS_WITHIN: Duration = Duration::from_millis(3_500);
+/// A host that stands still no longer than this may go on as if nothing had been.
+const SHORT_STOP: Duration = Duration::from_millis(1_100);
 
 /// How great an owner is: the route's incarnation counts first.
 pub type Rank = (Revision, Owner);
@@ -34,6 +36,8 @@ pub struct Copies {
     registered: BTreeSet<SessionId>,
     /// Since when each host has nothing in its way to Kafka.
     well_since: BTreeMap<String, Duration>,
+    /// When each host last went on that stood still for longer than looks are apart.
+    woke: BTreeMap<String, Duration>,
     /// Set once no partition may be written twice.
     is_quiet: bool,
 }
@@ -80,8 +84,8 @@ pub fn rank(offset: &GroupOffset) -> Option<Rank> {
 impl Copies {
     /// Nothing yet.
     pub fn new(world: &Arc<World>) -> Self {
-        let (partitions, registered, well_since) = Default::default();
-        Self { world: world.clone(), partitions, registered, well_since, is_quiet: false }
+        let (partitions, registered, well_since, woke) = Default::default();
+        Self { world: world.clone(), partitions, registered, well_since, woke, is_quiet: false }
     }
 
     /// A record stands at the source.
@@ -110,6 +114,23 @@ impl Copies {
     pub fn set_unwell(&mut self, host: &str, until: Duration) {
         let well_since = self.well_since.entry(host.to_owned()).or_default();
         *well_since = until.max(*well_since);
+    }
+
+    /// A host stands still until then.
+    pub fn stands_still(&mut self, host: &str, until: Duration) {
+        self.set_unwell(host, until);
+        let now = self.world.now();
+        // One that stood still already goes on then, however long that is altogether.
+        let is_first = self.woke.remove(host).is_none_or(|woke| woke <= now);
+        if is_first && until > now + SHORT_STOP {
+            self.woke.insert(host.to_owned(), until);
+        }
+    }
+
+    /// No host stands still any more.
+    pub fn all_go_on(&mut self) {
+        let now = self.world.now();
+        self.woke.retain(|_, woke| *woke <= now);
     }
 
     /// The process that has a partition under this grant.
@@ -171,6 +192,10 @@ impl Copies {
         if claim.superseded.is_some_and(|at| now > at + HEARS_WITHIN) {
             let found = format!("{process} writes {place} and has read of a greater owner");
             self.world.violated("D4", "an owner that has read of a greater one writes nothing more", found);
+        }
+        if self.woke.get(&process.host).is_some_and(|woke| now >= *woke && claim.looked < *woke) {
+            let found = format!("{process} writes {place}, stood still and last looked at {:?}", claim.looked);
+            self.world.violated("D4", "who stood still writes nothing new before it has looked", found);
         }
         if now > claim.looked.max(self.well_since(&process.host)) + LOOKS_WITHIN {
             let found = format!("{process} writes {place} and last looked at {:?}", claim.looked);

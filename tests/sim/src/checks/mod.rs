@@ -8,6 +8,9 @@ pub mod offsets;
 
 use std::time::Duration;
 
+use controller::planner::{PlanInput, plan};
+use controller::state::State;
+
 use crate::site::Site;
 use crate::world::lock;
 use controllers::Controllers;
@@ -53,6 +56,12 @@ impl Checks {
     /// Whether a stored offset is that of a lower owner.
     pub fn are_low(&self, site: &Site) -> bool {
         self.controllers.newest().is_some_and(|table| offsets::are_low(site, table))
+    }
+
+    /// Whether no worker has more to do than another one would have with one more.
+    pub fn are_even(&self) -> bool {
+        let is_even = |table: &State| PlanInput::at_rest(table).all(|input| !plan(&input).is_uneven);
+        self.controllers.newest().is_some_and(is_even)
     }
 
     /// What is left to do until everything is copied and nothing moves any more.

@@ -142,7 +142,7 @@ impl Faults {
             Kind::WorkerStops => {
                 let (victim, lasts) = (self.dice.pick(&workers)?, self.dice.millis(300, 12_000));
                 site.stops.stop(&victim, now + lasts);
-                lock(&site.brokers.copies).set_unwell(&victim, now + lasts);
+                lock(&site.brokers.copies).stands_still(&victim, now + lasts);
                 Some((lasts, Undo::Nothing))
             }
             Kind::Partition => {

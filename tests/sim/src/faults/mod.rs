@@ -12,6 +12,7 @@ use turmoil::Sim;
 use crate::dice::Dice;
 use crate::faults::kinds::{Kind, Undo};
 use crate::site::Site;
+use crate::world::lock;
 
 /// How many faults there are at a time, at most.
 const AT_A_TIME: usize = 3;
@@ -64,6 +65,7 @@ impl Faults {
             self.undo(sim, fault.undo);
         }
         self.site.stops.clear();
+        lock(&self.site.brokers.copies).all_go_on();
     }
 
     /// Kills the process of a host.
@@ -74,7 +76,7 @@ impl Faults {
         sim.crash(host);
         self.down.insert(host.to_owned());
         match process {
-            Some(process) => crate::world::lock(&self.site.brokers.copies).ended(&process),
+            Some(process) => lock(&self.site.brokers.copies).ended(&process),
             None if self.site.controllers.iter().any(|name| name == host) => self.site.disk(host).crash(),
             None => {}
         }

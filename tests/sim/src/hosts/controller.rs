@@ -46,5 +46,11 @@ const ACTS_FOR: Duration = Duration::from_millis(ELECTION_MS_MIN - 25);
 fn tuning(dice: &mut Dice) -> RaftTuning {
     let election = dice.between(ELECTION_MS_MIN, 999);
     let (election_ms, acts_for): (Range<u64>, _) = (election..election + 1, ACTS_FOR);
-    RaftTuning { snapshot_entries: dice.between(20, 120), keep_entries: dice.between(0, 20), election_ms, acts_for }
+    RaftTuning {
+        snapshot_entries: dice.between(20, 120),
+        keep_entries: dice.between(0, 20),
+        election_ms,
+        acts_for,
+        checks_entries: true,
+    }
 }

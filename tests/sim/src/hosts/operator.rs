@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::v1::RequestContext;
+use proto::v1::{ChangeReply, RequestContext};
 use tokio::time::sleep;
 
 use crate::dice::Dice;
@@ -103,9 +103,11 @@ impl Operator {
         for (request, id, revision) in latest {
             loop {
                 match self.ask(&request, &id, PATIENCE).await {
-                    Answer::Given(again) if again == revision => break,
+                    Answer::Given(again) if again.revision == revision => break,
                     Answer::Unknown => {}
-                    Answer::Given(again) => return self.lost(&request, revision, &format!("it is {again} now")),
+                    Answer::Given(again) => {
+                        return self.lost(&request, revision, &format!("it is {} now", again.revision));
+                    }
                     Answer::Refused => return self.lost(&request, revision, "it is refused now"),
                 }
             }
@@ -118,12 +120,17 @@ impl Operator {
     }
 
     /// Asks for a change, under a new request id.
-    async fn change(&mut self, request: Request, patience: Duration) -> Answer<u64> {
+    async fn change(&mut self, request: Request, patience: Duration) -> Answer<ChangeReply> {
         let id = ulid::Ulid::generate().to_string();
         let answer = self.ask(&request, &id, patience).await;
         let world = &self.site.world;
-        match answer {
-            Answer::Given(revision) => {
+        match &answer {
+            // One with nothing to move is no change, and finds what there is each time it is asked for.
+            Answer::Given(reply) if reply.existed && matches!(request, Request::Rebalance { .. }) => {
+                world.note(NAME, format_args!("{request:?}: nothing to do"));
+            }
+            Answer::Given(ChangeReply { revision, .. }) => {
+                let revision = *revision;
                 world.note(NAME, format_args!("{request:?}: revision {revision}"));
                 if let Some((before, _, last)) = self.acknowledged.last().filter(|(_, _, last)| *last >= revision) {
                     let found = format!("{request:?} is revision {revision}, {before:?} before it was {last}");
@@ -138,12 +145,8 @@ impl Operator {
     }
 
     /// Asks for a change under a request id.
-    async fn ask(&mut self, request: &Request, id: &str, patience: Duration) -> Answer<u64> {
+    async fn ask(&mut self, request: &Request, id: &str, patience: Duration) -> Answer<ChangeReply> {
         let context = RequestContext { request_id: id.to_owned(), actor: NAME.to_owned() };
-        match self.asker.ask(patience, |admin| request.clone().ask(admin, context.clone())).await {
-            Answer::Given(reply) => Answer::Given(reply.revision),
-            Answer::Refused => Answer::Refused,
-            Answer::Unknown => Answer::Unknown,
-        }
+        self.asker.ask(patience, |admin| request.clone().ask(admin, context.clone())).await
     }
 }

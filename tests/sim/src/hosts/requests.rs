@@ -1,6 +1,6 @@
 //! What an operator asks for, as a value that can be asked again.
 
-use common::ids::PoolName;
+use common::ids::{PoolName, RoutePartition};
 use proto::v1::admin_client::AdminClient;
 use proto::v1::{self, ChangeReply, RequestContext};
 use tonic::transport::Channel;
@@ -19,9 +19,16 @@ pub enum Request {
     RemoveTopic { route: String, topic: String },
     PauseTopic { route: String, topic: String, partition: Option<u32> },
     ResumeTopic { route: String, topic: String, partition: Option<u32> },
-    Move { route: String, topic: String, partition: u32, worker: String },
+    Move { partition: RoutePartition, worker: String },
+    Pin { partition: RoutePartition, worker: String },
+    Unpin { partition: RoutePartition },
+    Rebalance { moves_max: Option<u32> },
+    Freeze,
+    Unfreeze,
     Drain { worker: String },
     Undrain { worker: String },
+    RemoveWorker { worker: String },
+    ReleaseHold,
 }
 
 impl Request {
@@ -68,12 +75,25 @@ impl Request {
                 let asked = v1::ResumeTopicRequest { context, route, topic, partition, accept_foreign_offsets };
                 admin.resume_topic(asked).await
             }
-            Self::Move { route, topic, partition, worker } => {
-                let partition = Some(v1::RoutePartition { route, topic, partition });
+            Self::Move { partition, worker } => {
+                let partition = Some(partition.into());
                 admin.move_assignment(v1::MoveAssignmentRequest { context, partition, worker }).await
             }
+            Self::Pin { partition, worker } => {
+                let partition = Some(partition.into());
+                admin.pin_assignment(v1::PinAssignmentRequest { context, partition, worker }).await
+            }
+            Self::Unpin { partition } => {
+                let partition = Some(partition.into());
+                admin.unpin_assignment(v1::UnpinAssignmentRequest { context, partition }).await
+            }
+            Self::Rebalance { moves_max } => admin.run_rebalance(v1::RunRebalanceRequest { context, moves_max }).await,
+            Self::Freeze => admin.freeze_rebalance(v1::FreezeRebalanceRequest { context }).await,
+            Self::Unfreeze => admin.unfreeze_rebalance(v1::UnfreezeRebalanceRequest { context }).await,
             Self::Drain { worker: id } => admin.drain_worker(v1::DrainWorkerRequest { context, id }).await,
             Self::Undrain { worker: id } => admin.undrain_worker(v1::UndrainWorkerRequest { context, id }).await,
+            Self::RemoveWorker { worker: id } => admin.remove_worker(v1::RemoveWorkerRequest { context, id }).await,
+            Self::ReleaseHold => admin.release_hold(v1::ReleaseHoldRequest { context, pool: String::new() }).await,
         }
     }
 }

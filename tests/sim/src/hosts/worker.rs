@@ -23,6 +23,8 @@ use crate::world::lock;
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 /// What all lanes may hold: little, so that bounds are reached.
 const MEMORY_BYTES: usize = 4 * 1024 * 1024;
+/// How many of a thousand processes take three times the work of others.
+const WEIGHTY: u64 = 250;
 
 /// Runs a worker, again and again.
 pub async fn run(site: Arc<Site>, name: String, mut dice: Dice) -> turmoil::Result {
@@ -37,7 +39,7 @@ pub async fn run(site: Arc<Site>, name: String, mut dice: Dice) -> turmoil::Resu
             address: process.to_string(),
             lanes: usize::try_from(dice.between(1, 2))?,
             memory_bytes: MEMORY_BYTES,
-            weight: Weight::default(),
+            weight: Weight::try_from(if dice.hits(WEIGHTY) { 3 } else { 1 })?,
             pool: site.pools.of_worker(&name, &mut dice),
         };
         let (readiness, shutdown) = (watch::Sender::new(None), CancellationToken::new());
