@@ -19,15 +19,22 @@ pub async fn plan(api: &Api, asked: v1::PlanRebalanceRequest) -> Result<v1::Plan
     .await
 }
 
-/// Moves partitions until each worker has its even share. With nothing to move nothing is begun.
+/// Moves partitions until each worker has its even share. With nothing to move nothing is begun; a request that began one is
+/// answered alike when it is repeated, though nothing may be left by then.
 pub async fn run(api: &Api, asked: v1::RunRebalanceRequest) -> Result<v1::ChangeReply, ApiError> {
     let (context, moves_max) = (parse::asked(asked.context)?, moves_max(asked.moves_max)?);
+    let request = context.request;
     let look = move |leading: &Leading| {
         let state = leading.handle.state();
+        if state.change_of(request).is_some() {
+            return None;
+        }
         let for_balance = shifts(&state, moves_max).into_iter().filter(|shift| shift.cause == Cause::Balance);
-        (for_balance.count(), state.revision().0, state.balance())
+        Some((for_balance.count(), state.revision().0, state.balance()))
     };
-    let (count, revision, balance) = api.look(look).await?;
+    let Some((count, revision, balance)) = api.look(look).await? else {
+        return api.change(context, Command::Rebalance { moves_max }, Vec::new()).await;
+    };
     if count == 0 && balance == Balance::Idle {
         let notes = vec!["nothing to move: each worker has its even share".to_owned()];
         return Ok(v1::ChangeReply { revision, existed: true, notes });
