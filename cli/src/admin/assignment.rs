@@ -143,7 +143,9 @@ impl AssignmentRow {
     fn why(&self) -> String {
         let reason = reason::text(self.reason.as_ref());
         let pin = self.pinned_to.as_ref().map(|pin| match &self.worker {
-            Some(worker) if worker != pin => format!("pinned to {pin}, goes there when that takes work in its pool"),
+            Some(worker) if worker != pin => {
+                format!("pinned to {pin}, goes there once that takes work in its pool and moves are not frozen")
+            }
             _ => format!("pinned to {pin}"),
         });
         [reason, pin.unwrap_or_default()].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ")

@@ -65,7 +65,7 @@ fn a_pin_is_told_and_whether_it_waits_for_its_worker() {
     };
     let why = |worker, pinned_to| row(worker, pinned_to).cells().pop().unwrap();
     assert_eq!([why("w1", ""), why("w1", "w1"), why("", "w1")], ["", "pinned to w1", "pinned to w1"]);
-    assert_eq!(why("w2", "w1"), "pinned to w1, goes there when that takes work in its pool");
+    assert_eq!(why("w2", "w1"), "pinned to w1, goes there once that takes work in its pool and moves are not frozen");
     assert_eq!(serde_json::to_value(row("w1", "w1")).unwrap()["pinned_to"], "w1");
     assert!(serde_json::to_value(row("w1", "")).unwrap()["pinned_to"].is_null());
 }

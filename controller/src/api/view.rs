@@ -56,12 +56,12 @@ impl Condition {
 /// What workers report.
 pub struct Observed {
     handle: LeaderHandle,
-    /// The pools of which somebody takes work, once a row asks.
-    served: OnceLock<BTreeSet<PoolName>>,
+    /// The pools of which somebody takes work, once a row asks, and of which somebody who does is heard.
+    served: OnceLock<[BTreeSet<PoolName>; 2]>,
     /// Who is connected.
     pub liveness: BTreeMap<SessionId, Liveness>,
     /// How long a live worker is silent at most.
-    pub missing_after: Duration,
+    missing_after: Duration,
 }
 
 /// One row of the assignment table, with what its owner reports.
@@ -74,7 +74,7 @@ pub struct Row<'a> {
     pub topic: &'a Topic,
     /// How it does.
     pub condition: Condition,
-    /// Why it is not being copied, if it is not.
+    /// Why it is not being copied, if it is not, or may not be.
     pub reason: Option<Reason>,
     /// How far its owner is.
     pub progress: Option<Progress>,
@@ -94,6 +94,12 @@ impl Observed {
     pub fn of(handle: &LeaderHandle) -> Self {
         let (liveness, missing_after) = (handle.liveness(), handle.config().missing_after());
         Self { handle: handle.clone(), served: OnceLock::new(), liveness, missing_after }
+    }
+
+    /// Whether a session is connected and was heard just now.
+    pub fn is_heard(&self, session: SessionId) -> bool {
+        let heard = self.liveness.get(&session);
+        heard.is_some_and(|heard| heard.connected && heard.silent_for <= self.missing_after)
     }
 
     /// The rows of the table, by route, topic and partition.
@@ -140,16 +146,44 @@ impl Observed {
         state.topics().iter().map(sum).collect()
     }
 
-    /// The pool of a partition, if nobody of it takes work.
-    fn unserved<'a>(&self, state: &'a State, id: &RoutePartition) -> Option<&'a PoolName> {
+    /// Why nobody of a partition's pool can take it, if so.
+    fn unserved(&self, state: &State, id: &RoutePartition) -> Option<String> {
         let pool = &state.routes()[&id.route].settings.pool;
-        (!self.served.get_or_init(|| state.served_pools()).contains(pool)).then_some(pool)
+        let [served, heard] = self
+            .served
+            .get_or_init(|| [state.pools_served_by(|_| true), state.pools_served_by(|id| self.is_heard(id))]);
+        match (served.contains(pool), heard.contains(pool)) {
+            (true, true) => None,
+            (true, false) => Some(format!("no worker of pool {pool} can be heard")),
+            (false, _) => Some(format!("no worker of pool {pool} takes work")),
+        }
+    }
+
+    /// Why a partition may stand still that its owner says nothing of.
+    fn unheard(&self, state: &State, owner: SessionId) -> Option<Reason> {
+        if self.is_heard(owner) {
+            return None;
+        }
+        let session = &state.sessions()[&owner];
+        let (worker, pool) = (&session.worker, &session.pool);
+        let text = match state.holds().contains_key(pool) {
+            true => format!(
+                "worker {worker} can't be heard, and many of pool {pool} were lost at once: its partitions stay with it"
+            ),
+            false => {
+                format!("worker {worker} can't be heard: its partitions go to others unless it is back in a moment")
+            }
+        };
+        Some(Reason::Waiting { text })
     }
 
     fn row<'a>(&'a self, state: &State, topic: &'a Topic, id: &'a RoutePartition, slot: &'a Slot) -> Row<'a> {
         let (phase, progress) = slot.life.owner().map(|owner| self.handle.reported(owner, id)).unwrap_or_default();
         let (condition, reason) = condition(slot.life, state.wish_in(topic, id), phase.as_ref());
-        let reason = reason.or_else(|| passing(slot, || self.unserved(state, id)));
+        let reason = reason.or_else(|| match slot.life {
+            Life::Assigned { session, .. } => self.unheard(state, session),
+            _ => passing(slot, || self.unserved(state, id)),
+        });
         Row { id, slot, topic, condition, reason, progress }
     }
 }
@@ -189,14 +223,11 @@ fn condition(life: Life, wish: Wish, phase: Option<&Phase>) -> (Condition, Optio
 }
 
 /// Why a partition that is to run is not copied for a moment, or while there is nobody to do it.
-fn passing<'a>(slot: &Slot, unserved: impl Fn() -> Option<&'a PoolName>) -> Option<Reason> {
+fn passing(slot: &Slot, unserved: impl Fn() -> Option<String>) -> Option<Reason> {
     let text = match (slot.life, &slot.destination) {
         (Life::Assigned { .. } | Life::Fencing { .. }, _) => return None,
-        (_, Some(sent)) => format!("it goes to another worker; {}", sent.why),
-        (Life::Unassigned(_), None) => match unserved() {
-            Some(pool) => format!("no worker of pool {pool} takes work"),
-            None => "it goes to a worker now".to_owned(),
-        },
+        (Life::Releasing { .. }, Some(sent)) => format!("it goes to another worker; {}", sent.why),
+        (Life::Unassigned(_), _) => unserved().unwrap_or_else(|| "it goes to a worker now".to_owned()),
         (Life::Releasing { .. }, None) => "its worker finishes what is in flight and gives it back".to_owned(),
     };
     Some(Reason::Waiting { text })

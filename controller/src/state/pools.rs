@@ -31,16 +31,21 @@ impl State {
 
     /// The sessions of a pool that take work.
     pub(super) fn working_in<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = &'a Session> {
-        self.working().filter(move |session| session.pool == *pool)
+        self.working().map(|(_, session)| session).filter(move |session| session.pool == *pool)
     }
 
     /// The pools of which somebody takes work.
     pub fn served_pools(&self) -> BTreeSet<PoolName> {
-        self.working().map(|session| session.pool.clone()).collect()
+        self.pools_served_by(|_| true)
     }
 
-    fn working(&self) -> impl Iterator<Item = &Session> {
-        self.sessions.iter().filter(|(id, _)| !self.is_draining(**id)).map(|(_, session)| session)
+    /// The pools of which somebody takes work who counts.
+    pub fn pools_served_by(&self, counts: impl Fn(SessionId) -> bool) -> BTreeSet<PoolName> {
+        self.working().filter(|(id, _)| counts(*id)).map(|(_, session)| session.pool.clone()).collect()
+    }
+
+    fn working(&self) -> impl Iterator<Item = (SessionId, &Session)> {
+        self.sessions.iter().map(|(id, session)| (*id, session)).filter(|(id, _)| !self.is_draining(*id))
     }
 
     /// Whether a registered session is in the pool of a known route's partition.

@@ -84,11 +84,7 @@ fn word(state: &State, worker: &Worker, partitions: u32, observed: &Observed) ->
         Presence::Lost => return Some("lost"),
         Presence::Left => return None,
     };
-    let is_heard = observed
-        .liveness
-        .get(&worker.session)
-        .is_some_and(|heard| heard.connected && heard.silent_for <= observed.missing_after);
-    Some(match (is_heard, is_draining) {
+    Some(match (observed.is_heard(worker.session), is_draining) {
         (false, _) => "suspect",
         (true, true) if partitions > 0 => "draining",
         (true, true) => "drained",
