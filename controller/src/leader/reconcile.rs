@@ -126,7 +126,7 @@ impl Resting {
             even.any(|(input, _)| input.sessions.contains_key(id))
         };
         let sessions: Vec<SessionId> = self.owed.into_iter().filter(is_even).collect();
-        let can_move = inputs.iter().all(|input| input.wave > 0);
+        let can_move = inputs.iter().zip(plans).all(|(input, plan)| input.wave > 0 || !plan.is_uneven);
         let run = self.run.filter(|_| can_move && plans.iter().all(rests));
         (!sessions.is_empty() || run.is_some()).then_some(Command::Settle { sessions, run })
     }

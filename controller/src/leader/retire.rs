@@ -68,16 +68,20 @@ async fn delete_late_offsets(
 ) {
     loop {
         sleep(LOOK_AGAIN).await;
-        let is_named = {
-            let state = context.log.read();
-            state.routes().contains_key(route) || state.retired().contains_key(route)
-        };
         let look = {
             let (clusters, source, group) = (access.clone(), source.clone(), group.clone());
             move || clusters.offsets(&source, &group)?.read_all()
         };
-        if is_named || call(&**access, look).await.expect(NO_PANIC).map_or(true, |stored| stored.is_empty()) {
-            return;
+        let stored = call(&**access, look).await.expect(NO_PANIC);
+        let is_named = {
+            let state = context.log.read();
+            state.routes().contains_key(route) || state.retired().contains_key(route)
+        };
+        match stored {
+            _ if is_named => return,
+            Ok(stored) if stored.is_empty() => return,
+            Ok(_) => {}
+            Err(_) => continue,
         }
         if let Err(error) = delete_group(access, source.clone(), group.clone()).await {
             warn!(%route, group, %error, "a worker that is cut off stored offsets of a removed route, and they stay");

@@ -108,12 +108,19 @@ impl State {
     /// The workers without a session of which no operator said anything.
     pub(super) fn forgettable_workers(&self) -> impl Iterator<Item = (&WorkerId, &Worker)> {
         let pinned = self.pinned_workers();
-        let is_absent = |worker: &Worker| worker.presence != Presence::Registered && !worker.drained;
-        self.workers.iter().filter(move |(id, worker)| is_absent(worker) && !pinned.contains(id))
+        self.absent_workers().filter(move |(id, _)| !pinned.contains(id))
     }
 
-    /// Forgets the oldest of these beyond the bound.
+    /// The same with those that are pinned to.
+    fn absent_workers(&self) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        self.workers.iter().filter(|(_, worker)| worker.presence != Presence::Registered && !worker.drained)
+    }
+
+    /// Forgets the oldest of these beyond the bound. Where there are no more at all, no slot has to be looked at.
     pub(super) fn forget_workers(&mut self) {
+        if self.absent_workers().count() <= ABSENT_WORKERS_MAX {
+            return;
+        }
         let mut oldest: Vec<(Revision, WorkerId)> =
             self.forgettable_workers().map(|(id, worker)| (worker.since, id.clone())).collect();
         let beyond = oldest.len().saturating_sub(ABSENT_WORKERS_MAX);
