@@ -41,8 +41,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
     arg_required_else_help = true,
     after_help = "\
 A fleet: start `controller run` on 1, 3 or 5 machines and `worker run` on as many as copy; then `cluster add` both \
-clusters, `route add` between them, `topic add` what to copy, and look at it with `status`.\n\nDocs: docs/reference/ in \
-the source tree: commands.md, configuration.md, mirror.md, properties.md"
+clusters, `route add` between them, `topic add` what to copy, and look at it with `status`.\n\nDocs: docs/ in the source \
+tree: operations.md, failure-modes.md, reference/"
 )]
 struct CommandLine {
     #[command(subcommand)]

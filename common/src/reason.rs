@@ -214,7 +214,11 @@ impl fmt::Display for Reason {
                  on the target topic"
             ),
             Self::RecordRefused { offset, error } => {
-                write!(f, "the target refused the record at offset {offset} or one close behind it: {error}")
+                write!(
+                    f,
+                    "the target refused the record at offset {offset} or one close behind it: {error}; it is tried again once \
+                     the target topic's settings change, and now and then"
+                )
             }
             Self::Denied { side: Side::Source } => {
                 f.write_str("the source denies Read and Describe on the topic; grant them")
@@ -222,7 +226,9 @@ impl fmt::Display for Reason {
             Self::Denied { side: Side::Target } => {
                 f.write_str("the target denies Write and Describe on the topic; grant them")
             }
-            Self::TopicMissing { side } => write!(f, "the {side} topic or partition does not exist"),
+            Self::TopicMissing { side } => {
+                write!(f, "the {side} topic or partition does not exist; it goes on once that does")
+            }
             Self::TopicRecreated { side, expected, found } => write!(
                 f,
                 "the {side} topic was deleted and created again (id {expected} before, {found} now); --continue accepts \
@@ -262,7 +268,7 @@ impl fmt::Display for Reason {
                 "the target topic's partitions are {target}, the source's {source}; add them with kafka-topics \
                  --bootstrap-server TARGET --alter --topic {topic} --partitions {source}"
             ),
-            Self::Unreachable { side, error } => write!(f, "the {side} cluster does not answer: {error}"),
+            Self::Unreachable { side, error } => write!(f, "the {side} cluster does not answer, or refuses: {error}"),
             Self::Waiting { text } => f.write_str(text),
             Self::Paused => f.write_str("paused by an operator"),
         }

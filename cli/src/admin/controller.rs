@@ -101,8 +101,8 @@ pub struct ControllerRow {
     id: u64,
     address: String,
     role: String,
-    term: u64,
-    applied: u64,
+    term: Option<u64>,
+    applied: Option<u64>,
     version: Option<String>,
     votes: bool,
     warning: Option<String>,
@@ -111,12 +111,14 @@ pub struct ControllerRow {
 
 impl From<Controller> for ControllerRow {
     fn from(controller: Controller) -> Self {
+        // One that does not answer has told nothing.
+        let told = |number: u64| (controller.role != UNREACHABLE).then_some(number);
         Self {
+            term: told(controller.term),
+            applied: told(controller.applied),
             id: controller.id,
             address: controller.address,
             role: controller.role,
-            term: controller.term,
-            applied: controller.applied,
             version: units::given(controller.version),
             votes: controller.votes,
             warning: units::given(controller.warning),
@@ -129,8 +131,7 @@ impl Row for ControllerRow {
     const COLUMNS: &'static [&'static str] = &["ID>", "ADDRESS", "ROLE", "TERM>", "APPLIED>", "VERSION"];
 
     fn cells(&self) -> Vec<String> {
-        // One that does not answer has told nothing.
-        let told = |number: u64| if self.role == UNREACHABLE { units::text("") } else { number.to_string() };
+        let told = |number: Option<u64>| units::text(&number.map(|number| number.to_string()).unwrap_or_default());
         vec![
             self.id.to_string(),
             self.address.clone(),

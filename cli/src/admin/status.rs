@@ -13,9 +13,10 @@ use super::{Admin, Fleet, FleetArgs, units};
 use crate::failure::Failure;
 
 /// One page: controllers, workers, routes, lag, what is wrong and what to do about it
-///
-/// Exit code 0 if a controller could tell, problems or not: scripts look at `problems` in the JSON.
 #[derive(clap::Args)]
+#[command(
+    after_help = "Exit code 0 if a controller could tell, problems or not: scripts look at `problems` in the JSON."
+)]
 pub struct StatusCommand {
     #[command(flatten)]
     fleet: FleetArgs,

@@ -65,7 +65,7 @@ enum Verb {
         #[command(flatten)]
         named: Named,
         /// Only this partition
-        #[arg(long, value_name = "N", value_parser = partition, allow_negative_numbers = true)]
+        #[arg(short, long, value_name = "N", value_parser = partition, allow_negative_numbers = true)]
         partition: Option<u32>,
         /// Why, for those who look at events later
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
@@ -76,7 +76,7 @@ enum Verb {
         #[command(flatten)]
         named: Named,
         /// Only this partition
-        #[arg(long, value_name = "N", value_parser = partition, allow_negative_numbers = true)]
+        #[arg(short, long, value_name = "N", value_parser = partition, allow_negative_numbers = true)]
         partition: Option<u32>,
         /// Accept, this once, stored offsets that speak of another topic (re-created since) or another fleet
         #[arg(long = "continue")]

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 #[command(
     after_help = "Every key of the file can be given as an environment variable as well, which wins: node-id as \
 REPLISOME_NODE_ID, timing.lease as REPLISOME_TIMING_LEASE. SIGTERM and Ctrl-C hand the leadership over; a second one \
-ends at once."
+ends at once.\n\nExit codes: 0 stopped by a signal; 1 failed (a port, the disk, the data directory); 2 wrong command line or file"
 )]
 pub struct RunArgs {
     /// Its configuration, such as controller.toml; not needed if the environment gives all

@@ -26,7 +26,7 @@ pub enum ApiError {
     /// It may or may not have happened.
     #[error(
         "the outcome is unknown: {0}; it may have happened, now or later: look with `replisome event list`, or repeat \
-         the request under the same request id, which does not do it twice"
+         it, which is safe: what is there already exists"
     )]
     Unknown(String),
 }

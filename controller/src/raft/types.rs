@@ -92,7 +92,13 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> std::io::Result<T> {
     let invalid = |text| std::io::Error::new(std::io::ErrorKind::InvalidData, text);
     match bytes.split_first() {
         Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|error| invalid(error.to_string())),
-        Some((format, _)) => Err(invalid(format!("it has format {format}, this software reads {FORMAT}"))),
+        Some((format, _)) => {
+            let text = format!(
+                "it was written in format {format}, and this version of replisome reads format {FORMAT}; nothing was changed: \
+                 use the version that wrote it"
+            );
+            Err(std::io::Error::new(std::io::ErrorKind::Unsupported, text))
+        }
         None => Err(invalid("it is empty".to_owned())),
     }
 }

@@ -129,6 +129,8 @@ pub(super) fn remedy(kind: ErrorKind) -> &'static str {
             ": files may not grow so large here (ulimit -f). Raise the limit, then start the controller again; nothing that \
              was acknowledged is lost"
         }
+        // The text says what is to be done: the disk has nothing to do with it.
+        ErrorKind::Unsupported => "",
         ErrorKind::PermissionDenied => ": let the user that runs the controller read and write there",
         ErrorKind::ReadOnlyFilesystem => ": see why the file system became read-only, then start the controller again",
         _ => ": see to the disk, then start the controller again",

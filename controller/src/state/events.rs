@@ -6,7 +6,7 @@ use common::ids::{Partition, Revision, RouteName, RoutePartition, TopicName};
 use common::reason::Reason;
 use serde::{Deserialize, Serialize};
 
-/// How many events of one kind are kept. Older ones are in the log.
+/// How many events of one kind are kept. Older ones are forgotten.
 pub const EVENTS_PER_KIND_MAX: usize = 2_000;
 
 /// What an event is about.

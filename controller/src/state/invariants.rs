@@ -8,6 +8,7 @@ use common::ids::RoutePartition;
 use super::State;
 use super::events::EVENTS_PER_KIND_MAX;
 use super::requests::REQUESTS_MAX;
+use super::sessions::ENDED_SESSIONS_MAX;
 use super::slots::{Accept, Life, Slot};
 use super::workers::{ABSENT_WORKERS_MAX, Presence};
 
@@ -56,8 +57,13 @@ pub fn check(state: &State) -> Result<(), Violation> {
     slots_and_topics(state)?;
     let (requests, events) = (state.requests.len(), state.events.longest());
     let absent = state.forgettable_workers().count();
-    ensure(requests <= REQUESTS_MAX && events <= EVENTS_PER_KIND_MAX && absent <= ABSENT_WORKERS_MAX, S8, || {
-        format!("{requests} answers, {events} events of one kind, {absent} forgettable workers")
+    let ended = state.ended_sessions.len();
+    let is_bounded = requests <= REQUESTS_MAX
+        && events <= EVENTS_PER_KIND_MAX
+        && absent <= ABSENT_WORKERS_MAX
+        && ended <= ENDED_SESSIONS_MAX;
+    ensure(is_bounded, S8, || {
+        format!("{requests} answers, {events} events of one kind, {absent} forgettable workers, {ended} ended sessions")
     })
 }
 

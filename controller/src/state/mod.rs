@@ -65,7 +65,7 @@ pub(crate) mod state_test;
 pub mod topics;
 pub mod workers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use common::config::{ClusterConfig, RouteConfig};
 use common::ids::{
@@ -104,6 +104,8 @@ pub struct State {
     pub(crate) slots: BTreeMap<RoutePartition, Slot>,
     pub(crate) retired: BTreeMap<RouteName, Retired>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// The sessions that ended last, oldest first, bounded: none of them is registered again.
+    pub(crate) ended_sessions: VecDeque<SessionId>,
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     pub(crate) holds: BTreeMap<PoolName, Hold>,
     pub(crate) balance: Balance,
@@ -125,6 +127,7 @@ impl State {
             slots: BTreeMap::new(),
             retired: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            ended_sessions: VecDeque::new(),
             workers: BTreeMap::new(),
             holds: BTreeMap::new(),
             balance: Balance::default(),

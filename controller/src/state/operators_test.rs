@@ -192,6 +192,8 @@ fn a_worker_is_removed_with_all_that_was_said_of_it_once_it_is_not_there() {
     assert!(!state.workers().contains_key(&worker));
     assert_eq!(state.slots[&id(1)].pin, None);
     assert_eq!(try_do(&mut state, remove()), Err(Rejection::UnknownWorker(worker)));
+    let again = try_do(&mut state, register(0, 0, None));
+    assert_eq!(again, Err(Rejection::SessionEnded(session(0))), "its former process is told that it has lost all");
     done(&mut state, register(7, 0, None));
     assert!(!state.is_draining(session(7)), "it is a new worker");
 }

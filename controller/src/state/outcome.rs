@@ -74,10 +74,15 @@ pub enum Rejection {
     #[error("session {0} is not registered")]
     UnknownSession(SessionId),
     /// A cluster of this name has other properties.
-    #[error("cluster {0} exists with other properties")]
+    #[error(
+        "cluster {0} exists with other properties; to change them remove its routes, with --keep-offsets, and it, and add all \
+         again"
+    )]
     ClusterDiffers(ClusterName),
     /// A route still needs the cluster.
-    #[error("cluster {cluster} is used by route {route}")]
+    #[error(
+        "cluster {cluster} is used by route {route}; remove that first: replisome route remove {route} --keep-offsets"
+    )]
     ClusterInUse {
         /// The cluster.
         cluster: ClusterName,
@@ -96,10 +101,16 @@ pub enum Rejection {
         cluster: ClusterName,
     },
     /// A route of this name has other settings.
-    #[error("route {0} exists with other settings")]
+    #[error(
+        "route {0} exists with other settings; to change them remove it and add it again, and it goes on where it stopped: \
+         replisome route remove {0} --keep-offsets"
+    )]
     RouteDiffers(RouteName),
     /// A topic of this name has other settings.
-    #[error("topic {topic} exists on route {route} with another target or start")]
+    #[error(
+        "topic {topic} exists on route {route} with another target or start; to change them remove it first: replisome topic \
+         remove --route {route} {topic}"
+    )]
     TopicDiffers {
         /// The route.
         route: RouteName,
@@ -113,7 +124,9 @@ pub enum Rejection {
     #[error("route {0} is being removed; try again once its partitions are released")]
     RouteLeaving(RouteName),
     /// The topic is on its way out, or was removed by an operator.
-    #[error("topic {topic} was removed from route {route}")]
+    #[error(
+        "topic {topic} was removed from route {route}; to copy it again: replisome topic add --route {route} {topic}"
+    )]
     TopicRemoved {
         /// The route.
         route: RouteName,
@@ -121,7 +134,7 @@ pub enum Rejection {
         topic: TopicName,
     },
     /// Another topic of the route writes the same target topic.
-    #[error("target topic {target} is written by topic {other} already")]
+    #[error("target topic {target} is written by topic {other} already; give this one another --target")]
     TargetTaken {
         /// The target topic.
         target: TopicName,
@@ -171,7 +184,7 @@ pub enum Rejection {
     #[error("session {0} is draining")]
     SessionDraining(SessionId),
     /// The worker takes no more work.
-    #[error("worker {0} is draining")]
+    #[error("worker {0} is draining; if an operator drains it, end that: replisome worker undrain {0}")]
     WorkerDraining(WorkerId),
     /// The worker has a session.
     #[error(
@@ -180,7 +193,7 @@ pub enum Rejection {
     )]
     WorkerPresent(WorkerId),
     /// The worker has no session now.
-    #[error("worker {0} is not there now")]
+    #[error("worker {0} is not there now; start it, or choose another one: replisome worker list")]
     WorkerAbsent(WorkerId),
     /// The worker copies other routes.
     #[error(

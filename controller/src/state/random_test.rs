@@ -54,7 +54,7 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
         }
         15..=17 => {
             let replaces = state.session_of(&WorkerId::new(format!("w{}", a % 5)).unwrap());
-            register_in(pool(c), a % 5 + 10 * (b % 3), a % 5, replaces)
+            register_in(pool(c), a % 5 + 10 * (b % 25), a % 5, replaces)
         }
         18 => Command::DrainSession { session: s },
         19 => {

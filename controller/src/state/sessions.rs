@@ -13,6 +13,10 @@ use super::outcome::{Effect, Rejection};
 use super::slots::{Destination, Life, Slot};
 use super::workers::{Presence, Worker};
 
+/// How many ended sessions are remembered, beside the last one of each worker that is known. One that comes back after a thousand
+/// others is taken for a new one, and what it still runs is told from what is granted by the epochs.
+pub const ENDED_SESSIONS_MAX: usize = 1_000;
+
 /// One registration of a worker.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Session {
@@ -48,7 +52,7 @@ impl State {
         }
         let worker = session.worker.clone();
         let newest = self.workers.get(&worker).map(|worker| worker.session);
-        if self.sessions().contains_key(&id) || newest == Some(id) {
+        if self.sessions().contains_key(&id) || newest == Some(id) || self.ended_sessions.contains(&id) {
             return Err(Rejection::SessionEnded(id));
         }
         let current = self.session_of(&worker);
@@ -134,6 +138,10 @@ impl State {
     pub(super) fn end_session(&mut self, stamp: &Stamp, id: SessionId, reason: &str) {
         let is_draining = self.is_draining(id);
         let Session { worker, .. } = self.sessions.remove(&id).expect("the caller looked it up");
+        self.ended_sessions.push_back(id);
+        if self.ended_sessions.len() > ENDED_SESSIONS_MAX {
+            self.ended_sessions.pop_front();
+        }
         let vacated = self.vacate(id);
         let (presence, how) = match vacated {
             0 if is_draining => (Presence::Left, "left".to_owned()),

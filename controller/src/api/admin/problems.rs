@@ -52,7 +52,11 @@ pub fn of_controllers(controllers: &[v1::Controller], standing: &Standing, node:
         )),
         _ => problems.push(problem(
             "no controller leads: nothing is decided until one does; workers go on with what they have",
-            format!("see that {majority} of the {all} controllers run and reach each other"),
+            format!(
+                "see that {majority} of the {all} controllers run, with the directories they had, and reach each other; if a \
+                 majority is lost for good: replisome controller backup FILE from one that lives, then replisome controller \
+                 restore FILE"
+            ),
         )),
     }
     if let Some(trouble) = &standing.trouble {
@@ -86,7 +90,7 @@ pub fn of_controllers(controllers: &[v1::Controller], standing: &Standing, node:
     if all > 0 && all.is_multiple_of(2) {
         problems.push(problem(
             format!("{all} controllers vote, and they survive no more losses than {} do", all - 1),
-            "add one, or remove one: replisome controller add|remove ID",
+            "replisome controller add ID --address HOST:PORT, or: replisome controller remove ID",
         ));
     }
     problems

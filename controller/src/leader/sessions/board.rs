@@ -36,6 +36,8 @@ struct Live {
     held_until: Option<Instant>,
     /// Whether it has come to this leader, served yet or not.
     has_come: bool,
+    /// Whether its deadline had passed when all were looked at last.
+    was_overdue: bool,
     reports: Reports,
 }
 
@@ -224,10 +226,11 @@ impl Board {
         true
     }
 
-    /// The sessions whose deadline has passed, and when that was.
+    /// Looks at all deadlines: the sessions whose one has passed, and when that was.
     pub fn overdue(&self, now: Instant) -> BTreeMap<SessionId, Instant> {
-        let all = self.live();
-        all.iter().filter(|(_, live)| live.deadline <= now).map(|(session, live)| (*session, live.deadline)).collect()
+        let mut all = self.live();
+        all.values_mut().for_each(|live| live.was_overdue = live.deadline <= now);
+        all.iter().filter(|(_, live)| live.was_overdue).map(|(session, live)| (*session, live.deadline)).collect()
     }
 
     /// The sessions that have no connection or were not heard for `missing_after`.
@@ -261,6 +264,12 @@ impl Board {
     /// Whether a session's deadline has passed.
     pub fn is_overdue(&self, session: SessionId, now: Instant) -> bool {
         self.live().get(&session).is_some_and(|live| live.deadline <= now)
+    }
+
+    /// Whether a session's deadline has passed, and had when all were looked at last. A leader that stood still puts the deadlines
+    /// off first: until then they say nothing.
+    pub fn was_overdue(&self, session: SessionId, now: Instant) -> bool {
+        self.live().get(&session).is_some_and(|live| live.was_overdue && live.deadline <= now)
     }
 
     /// Compares the board with the sessions of the table: one that is new here has until `deadline` to connect. A proposal
@@ -350,8 +359,8 @@ impl Board {
 
 impl Live {
     fn until(deadline: Instant) -> Self {
-        let (link, links, held_until, has_come, reports, rss_bytes) = Default::default();
-        Self { deadline, heard: Instant::now(), rss_bytes, link, links, held_until, has_come, reports }
+        let (link, links, held_until, has_come, was_overdue, reports, rss_bytes) = Default::default();
+        Self { deadline, heard: Instant::now(), rss_bytes, link, links, held_until, has_come, was_overdue, reports }
     }
 
     fn has(&self, number: u64) -> bool {
@@ -379,5 +388,20 @@ mod tests {
         let number = board.attach(session, down.split().1, begun + second * 9);
         board.detach(session, number, begun + second * 7);
         assert!(board.is_overdue(session, begun + second * 7), "it was served and went again");
+    }
+
+    #[test]
+    fn after_a_standstill_of_the_leader_nobody_is_overdue_before_all_deadlines_were_put_off() {
+        let (board, session) = (Board::default(), SessionId::from_number(1));
+        let (begun, second) = (Instant::now(), Duration::from_secs(1));
+        let (_up, down) = in_process();
+        board.attach(session, down.split().1, begun + second * 5);
+        board.overdue(begun);
+        let woke = begun + second * 60;
+        assert!(!board.was_overdue(session, woke), "its words may wait to be read");
+        board.extend(second * 60);
+        assert!(board.overdue(woke).is_empty());
+        let later = begun + second * 65;
+        assert!(board.overdue(later).contains_key(&session) && board.was_overdue(session, later));
     }
 }

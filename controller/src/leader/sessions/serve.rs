@@ -213,7 +213,7 @@ async fn register(context: &Context, hello: Hello) -> Result<(), Unregistered> {
             Unregistered::Refused(RefusalKind::InUse, text)
         };
         // A connection on which nothing came for a lease is none: its machine is gone, and nobody told.
-        if context.board.is_attached(current) && !context.board.is_overdue(current, Instant::now()) {
+        if context.board.is_attached(current) && !context.board.was_overdue(current, Instant::now()) {
             return Err(in_use("; stop it, or give this worker another id"));
         }
         // While moves are held its partitions go to nobody else.

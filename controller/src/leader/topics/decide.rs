@@ -152,7 +152,7 @@ fn deleted(sight: &Sight<'_>, id: TopicId) -> Reason {
     let topic = sight.target_name;
     let text = format!(
         "topic {topic} (id {id}) was deleted at the target, and records that were copied with it; --continue creates it \
-         anew and goes on from the stored offsets"
+         anew and goes on from the stored offsets (in a fleet: replisome topic resume --route ROUTE TOPIC --continue)"
     );
     Reason::Waiting { text }
 }
