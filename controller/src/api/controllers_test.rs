@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::assignment::Down;
 use proto::v1;
 use proto::v1::admin_client::AdminClient;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
@@ -54,6 +55,7 @@ async fn a_controller_is_taken_in_and_out_and_each_is_told_once() {
     let (first, second) = (Served::start().await, Served::start_joining(2));
     let waits = second.readiness.borrow().clone();
     assert!(waits.is_some(), "it is ready before it is in a fleet");
+    until(|| async { TcpStream::connect(&second.address).await.ok() }).await;
     let both = [&first, &second];
     let (done, told) = add(&both, 2, &second.address).await.unwrap();
     assert!(!done.existed && done.notes[0].contains("2 controllers"), "{done:?}");
