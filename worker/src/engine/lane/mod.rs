@@ -16,9 +16,10 @@
 //! may be written before it, so everything queued is thrown away, the driver makes a new sink, and each partition is
 //! read again from its floor, the guilty one only once its cause is gone.
 //!
-//! Invariants: a partition is read only while its claim stands, and after a standstill only once that was seen again; its records are produced in the order of their offsets;
-//! its floor passes only what has arrived (D6), and only a floor from before a look at both topics is stored after it;
-//! memory in flight stays below `LaneBounds::in_flight_bytes`, and partitions that get nothing through never take all of it.
+//! Invariants: a partition is read only while its claim stands, and after a standstill only once that was seen again; its
+//! records are produced in the order of their offsets; its floor passes only what has arrived (D6), and only a floor from
+//! before a look at both topics is stored after it; memory in flight stays below `LaneBounds::in_flight_bytes`, and
+//! partitions that get nothing through never take all of it.
 
 mod advance;
 mod hold;
