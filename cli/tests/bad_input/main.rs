@@ -40,7 +40,7 @@ fn help_version_and_completions_succeed() {
         (vec!["--help"], "mirror"),
         (vec!["--version"], env!("CARGO_PKG_VERSION")),
         (vec!["mirror", "--help"], "--consumer.config"),
-        (vec!["--help"], "docs/reference"),
+        (vec!["--help"], "failure-modes.md"),
         (vec!["route", "add", "--help"], "--source"),
         (vec!["worker", "run", "--help"], "--config"),
         (vec!["completions", "bash"], "replisome"),
