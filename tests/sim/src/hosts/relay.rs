@@ -56,8 +56,8 @@ impl Dial for Relay {
         let mut leader = self.controllers.dial().await?;
         let (worker_end, worker) = in_process();
         let (mut up, down) = worker.split();
-        // The way down must not keep the way up waiting: what a worker reports is heard at once.
-        let (forward, mut forwarded) = mpsc::channel(1);
+        // What a worker reports is heard at once, however long it is under way: what waited in a queue would be heard as news.
+        let (forward, mut forwarded) = mpsc::unbounded_channel();
         let ear = self.ear.clone();
         tokio::spawn(async move {
             let mut session = None;
@@ -67,7 +67,7 @@ impl Dial for Relay {
                     Up::Inventory(inventory) => ear.reports(session, inventory),
                     _ => {}
                 }
-                if forward.send(up).await.is_err() {
+                if forward.send(up).is_err() {
                     return;
                 }
             }
