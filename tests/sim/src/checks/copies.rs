@@ -38,6 +38,8 @@ pub struct Copies {
     well_since: BTreeMap<String, Duration>,
     /// When each host last went on that stood still for longer than looks are apart.
     woke: BTreeMap<String, Duration>,
+    /// Whose partition was claimed since the table was looked at last, and what was found.
+    suspects: Vec<(SessionId, String)>,
     /// Set once no partition may be written twice.
     is_quiet: bool,
 }
@@ -84,8 +86,8 @@ pub fn rank(offset: &GroupOffset) -> Option<Rank> {
 impl Copies {
     /// Nothing yet.
     pub fn new(world: &Arc<World>) -> Self {
-        let (partitions, registered, well_since, woke) = Default::default();
-        Self { world: world.clone(), partitions, registered, well_since, woke, is_quiet: false }
+        let (partitions, registered, well_since, woke, suspects) = Default::default();
+        Self { world: world.clone(), partitions, registered, well_since, woke, suspects, is_quiet: false }
     }
 
     /// A record stands at the source.
@@ -105,9 +107,18 @@ impl Copies {
         self.partitions.entry(place.clone()).or_default().end = end;
     }
 
-    /// The newest table has these sessions.
+    /// The newest table has these sessions. Who had what somebody claimed just now must not be among them.
     pub fn set_registered(&mut self, sessions: BTreeSet<SessionId>) {
         self.registered = sessions;
+    }
+
+    /// The newest table was looked at after all that has happened.
+    pub fn judge_claims(&mut self) {
+        for (session, found) in std::mem::take(&mut self.suspects) {
+            if self.registered.contains(&session) {
+                self.world.violated("C2", "a partition is granted once its owner has given it back", found);
+            }
+        }
     }
 
     /// A host can't look at Kafka as it should until then.
@@ -290,8 +301,9 @@ impl Copies {
                 *other != process && self.registered.contains(&claim.rank.1.session)
             };
             if let Some((other, claim)) = copied.claims.iter().find(is_held) {
+                // Its session may have ended within this very step.
                 let found = format!("{process} claims {place} under {rank:?}, {other} has it under {:?}", claim.rank);
-                self.world.violated("C2", "a partition is granted once its owner has given it back", found);
+                self.suspects.push((claim.rank.1.session, found));
             }
             match self.is_quiet {
                 true => copied.strays.remove(process),

@@ -44,6 +44,7 @@ impl Checks {
             lock(&site.brokers.copies).set_registered(table.sessions().keys().copied().collect());
             site.orders.set_table(table.clone());
         }
+        lock(&site.brokers.copies).judge_claims();
         let now = site.world.now();
         if now >= self.offsets_due
             && let Some(table) = self.controllers.newest()

@@ -11,6 +11,9 @@ use crate::brokers::Process;
 use crate::site::Site;
 use crate::world::lock;
 
+/// How long one lasts at least, unless it is cut short.
+pub const LASTS_MIN: Duration = Duration::from_secs(7);
+
 /// An outage of all controllers.
 pub struct Outage {
     began: Duration,
@@ -40,8 +43,12 @@ impl Outage {
         Self { began, copied: copied.collect() }
     }
 
-    /// What was being copied must have gone on, if it is still there.
+    /// What was being copied must have gone on, if it is still there. One that the end of all trouble cut short says nothing: what
+    /// a partition was behind takes time.
     pub fn end(self, site: &Site) {
+        if site.world.now() < self.began + LASTS_MIN {
+            return;
+        }
         let copies = lock(&site.brokers.copies);
         for (place, (process, written)) in &self.copied {
             site.world.bit("outage");
