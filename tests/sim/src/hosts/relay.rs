@@ -18,6 +18,8 @@ use crate::world::lock;
 
 /// How long a worker has to hear the old snapshot before the newest comes again.
 const HEARS_WITHIN: Duration = Duration::from_millis(20);
+/// What may be under way to a leader: more than a worker says while a connection stalls, so that nothing waits unheard.
+const UNDER_WAY_MAX: usize = 4_096;
 /// How many of a thousand snapshots are followed by an old one.
 const OLD_SNAPSHOTS: u64 = 60;
 
@@ -57,7 +59,7 @@ impl Dial for Relay {
         let (worker_end, worker) = in_process();
         let (mut up, down) = worker.split();
         // What a worker reports is heard at once, however long it is under way: what waited in a queue would be heard as news.
-        let (forward, mut forwarded) = mpsc::unbounded_channel();
+        let (forward, mut forwarded) = mpsc::channel(UNDER_WAY_MAX);
         let ear = self.ear.clone();
         tokio::spawn(async move {
             let mut session = None;
@@ -67,7 +69,7 @@ impl Dial for Relay {
                     Up::Inventory(inventory) => ear.reports(session, inventory),
                     _ => {}
                 }
-                if forward.send(up).is_err() {
+                if forward.send(up).await.is_err() {
                     return;
                 }
             }
