@@ -149,9 +149,8 @@ impl Observed {
     /// Why nobody of a partition's pool can take it, if so.
     fn unserved(&self, state: &State, id: &RoutePartition) -> Option<String> {
         let pool = &state.routes()[&id.route].settings.pool;
-        let [served, heard] = self
-            .served
-            .get_or_init(|| [state.pools_served_by(|_| true), state.pools_served_by(|id| self.is_heard(id))]);
+        let [served, heard] =
+            self.served.get_or_init(|| [state.served_pools(), state.pools_served_by(|id| self.is_heard(id))]);
         match (served.contains(pool), heard.contains(pool)) {
             (true, true) => None,
             (true, false) => Some(format!("no worker of pool {pool} can be heard")),

@@ -2,9 +2,9 @@
 
 use std::sync::Mutex;
 
-use common::ids::{Partition, TopicPartition};
+use common::ids::{Partition, RoutePartition, TopicPartition};
 use common::reason::Reason;
-use controller::state::State;
+use controller::state::{Slot, State};
 
 use crate::dice::Dice;
 use crate::hosts::requests::Request;
@@ -110,8 +110,8 @@ impl Orders {
             7 => Request::Drain { worker },
             8 => Request::Undrain { worker },
             9 => self.removed(dice)?,
-            10 | 11 => self.pin_one(site, dice)?,
-            12 => self.unpin_one(dice)?,
+            10 | 11 => Request::Pin { partition: self.any(dice, |_| true)?, worker: dice.pick(&site.workers)? },
+            12 => Request::Unpin { partition: self.any(dice, |slot| slot.pin.is_some())? },
             13 => Request::Rebalance { moves_max: dice.hits(500).then_some(2) },
             14 => Request::Freeze,
             15 | 16 => Request::Unfreeze,
@@ -122,22 +122,14 @@ impl Orders {
     }
 
     fn move_one(&self, site: &Site, dice: &mut Dice) -> Option<Request> {
-        let table = lock(&self.table);
-        let slots: Vec<_> = table.as_ref()?.slots().keys().cloned().collect();
-        Some(Request::Move { partition: dice.pick(&slots)?, worker: dice.pick(&site.workers)? })
+        Some(Request::Move { partition: self.any(dice, |_| true)?, worker: dice.pick(&site.workers)? })
     }
 
-    fn pin_one(&self, site: &Site, dice: &mut Dice) -> Option<Request> {
+    /// One of the partitions that are so.
+    fn any(&self, dice: &mut Dice, is_so: impl Fn(&Slot) -> bool) -> Option<RoutePartition> {
         let table = lock(&self.table);
-        let slots: Vec<_> = table.as_ref()?.slots().keys().cloned().collect();
-        Some(Request::Pin { partition: dice.pick(&slots)?, worker: dice.pick(&site.workers)? })
-    }
-
-    fn unpin_one(&self, dice: &mut Dice) -> Option<Request> {
-        let table = lock(&self.table);
-        let pinned = table.as_ref()?.slots().iter().filter(|(_, slot)| slot.pin.is_some());
-        let pinned: Vec<_> = pinned.map(|(id, _)| id.clone()).collect();
-        Some(Request::Unpin { partition: dice.pick(&pinned)? })
+        let are_so = table.as_ref()?.slots().iter().filter(|(_, slot)| is_so(slot));
+        dice.pick(&are_so.map(|(id, _)| id.clone()).collect::<Vec<_>>())
     }
 
     /// Adds a topic again that was removed.

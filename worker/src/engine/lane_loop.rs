@@ -23,7 +23,6 @@ use crate::engine::board::{Board, Watchdog};
 use crate::engine::keeper::LedgerHandle;
 use crate::engine::lane::{Lane, LaneBounds, Now, PartitionStatus, Wait};
 use crate::host::{Host, Turn, Work};
-use crate::moment::Moment;
 
 /// How often the board is told about progress.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
@@ -192,8 +191,7 @@ impl<C: Clients> Copying<C> {
                 Err(TryRecvError::Disconnected) => break,
             }
         }
-        let instant = Instant::now();
-        let now = Now { instant, moment: Moment::at(instant), wall_ms: wall_ms() };
+        let now = Now::at(Instant::now(), wall_ms());
         if let Some((due, batch_bytes)) = self.new_sink
             && now.instant >= due
         {

@@ -107,12 +107,12 @@ impl Copies {
         self.partitions.entry(place.clone()).or_default().end = end;
     }
 
-    /// The newest table has these sessions. Who had what somebody claimed just now must not be among them.
+    /// The newest table has these sessions.
     pub fn set_registered(&mut self, sessions: BTreeSet<SessionId>) {
         self.registered = sessions;
     }
 
-    /// The newest table was looked at after all that has happened.
+    /// The newest table was looked at after all that has happened: who had what somebody claimed just now must be gone from it.
     pub fn judge_claims(&mut self) {
         for (session, found) in std::mem::take(&mut self.suspects) {
             if self.registered.contains(&session) {

@@ -235,7 +235,7 @@ fn a_release_stores_what_arrived_after_the_last_question() {
     let mut waits = false;
     let mut stopped = false;
     for _ in 0..5_000 {
-        let now = Now { instant: world.now, moment: Moment::at(world.now), wall_ms: 1_000_000 };
+        let now = Now::at(world.now, 1_000_000);
         let Process { lane, source, sink, ledger } = world.process.as_mut().expect("runs");
         ledger.now = now.instant;
         waits |= sink.outstanding() > 0 && !stopped;

@@ -102,6 +102,13 @@ pub struct Now {
     pub wall_ms: i64,
 }
 
+impl Now {
+    /// Both readings, taken just now.
+    pub fn at(instant: Instant, wall_ms: i64) -> Self {
+        Self { instant, moment: Moment::at(instant), wall_ms }
+    }
+}
+
 /// A partition as the outside sees it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PartitionStatus {

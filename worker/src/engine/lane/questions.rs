@@ -118,6 +118,7 @@ impl Lane {
 
     fn answer(&mut self, answer: Answer, asked: Instant, now: Now, source: &mut impl Source) {
         let Answer { slot, grant, verdict, limits, range } = answer;
+        let woke_since = self.has_woken_since(asked);
         let asked_about = |partition: &&mut LanePartition| Arc::ptr_eq(&partition.grant, &grant);
         let Some(partition) = self.partitions[usize::from(slot.0)].as_mut().filter(asked_about) else { return };
         let limits_before = partition.limits;
@@ -132,7 +133,7 @@ impl Lane {
             Verdict::Claimed(position) => {
                 crash_point::pass("after-claim");
                 partition.claimed(position, limits);
-                if self.woke.is_some_and(|woke| asked < woke) {
+                if woke_since {
                     partition.stage = Stage::Rewinding { doubt: Some(Doubt::StoodStill) };
                 }
                 self.changed = true;
@@ -172,7 +173,7 @@ impl Lane {
             self.changed = true;
             return;
         }
-        if self.woke.is_some_and(|woke| asked < woke) {
+        if self.has_woken_since(asked) {
             return self.ask_soon(now.instant);
         }
         let partition = self.partition_mut(slot);
@@ -183,21 +184,21 @@ impl Lane {
                 partition.stage = Stage::Rewinding { doubt: None };
                 self.changed = true;
             }
-            Stage::Rewinding { doubt: Some(Doubt::StoodStill) } => partition.stage = Stage::Rewinding { doubt: None },
             Stage::Rewinding { doubt: Some(doubt) } => {
-                let (doubt, next) = (*doubt, partition.flight.floor().next_offset);
-                let Some(range) = partition.range else { return self.ask_again(now.instant) };
-                let reason = match doubt {
-                    Doubt::Truncated => Reason::Truncated { next, log_end: range.high_watermark },
-                    Doubt::OutOfRange if next < range.start || next > range.high_watermark => {
-                        Reason::OutOfRange { next, log_start: range.start, log_end: range.high_watermark }
+                let next = partition.flight.floor().next_offset;
+                let reason = match (*doubt, partition.range) {
+                    (Doubt::StoodStill, _) => None,
+                    (_, None) => return self.ask_again(now.instant),
+                    (Doubt::Truncated, Some(range)) => Some(Reason::Truncated { next, log_end: range.high_watermark }),
+                    (Doubt::OutOfRange, Some(range)) if next < range.start || next > range.high_watermark => {
+                        Some(Reason::OutOfRange { next, log_start: range.start, log_end: range.high_watermark })
                     }
-                    _ => {
-                        partition.stage = Stage::Rewinding { doubt: None };
-                        return;
-                    }
+                    (Doubt::OutOfRange, Some(_)) => None,
                 };
-                self.hold(slot, reason, None, now, source);
+                match reason {
+                    Some(reason) => self.hold(slot, reason, None, now, source),
+                    None => partition.stage = Stage::Rewinding { doubt: None },
+                }
             }
             Stage::Copying if partition.is_deaf(now.instant) => {
                 let grant = &partition.grant;
@@ -208,6 +209,11 @@ impl Lane {
             }
             _ => {}
         }
+    }
+
+    /// Whether the lane stood still after that: what was asked then says nothing any more.
+    fn has_woken_since(&self, asked: Instant) -> bool {
+        self.woke.is_some_and(|woke| asked < woke)
     }
 
     /// A claim can't be made now. What heals is asked again.

@@ -153,7 +153,7 @@ impl World {
 
     /// One step, and as much time as the step says to wait.
     pub(super) fn step(&mut self) {
-        let now = Now { instant: self.now, moment: Moment::at(self.now), wall_ms: 1_000_000 };
+        let now = Now::at(self.now, 1_000_000);
         let process = self.process.as_mut().expect("a process runs");
         process.ledger.now = self.now;
         let Process { lane, source, sink, ledger } = process;
