@@ -234,7 +234,7 @@ async fn an_exchange_of_voters_that_was_left_half_done_is_finished_by_the_leader
     nodes[&leader(&nodes).await].propose(Command::BeginLeadership).await.unwrap();
     step(&fleet, &nodes, Wish::Add(2)).await.unwrap();
     until("it is sent the log", || nodes[&2].table().controller_epoch().0 > 0).await;
-    nodes[&1].node.leave_half_done(2).await;
+    nodes[&1].node.leave_half_done(2);
     until("it is finished", || nodes[&1].node.voters() == 2 && !nodes[&1].node.is_half_done()).await;
     write(&nodes, 0).await;
     assert_eq!(clusters(&nodes[&1].table()), 1);
