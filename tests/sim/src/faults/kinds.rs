@@ -46,6 +46,7 @@ pub const BITES: &[&str] = &[
     "commit-fault",
     "controller-dies",
     "delay",
+    "fast-clock",
     "kafka-cut",
     "kafka-down",
     "late-store",

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::dice::Dice;
+use crate::hosts::clock::Clock;
 use crate::site::{Controller, PORT, Site};
 use crate::wire::SimWire;
 
@@ -29,10 +30,11 @@ pub async fn run(site: Arc<Site>, number: usize, clusters: Arc<dyn ClusterAccess
     let raft = RaftNode::open_on(settings, site.disk(name).open(), Arc::new(wire.clone()), tuning(&mut dice)).await?;
     let leader = LeaderConfig::default();
     let node = Node::new(wire.listen(PORT).await?, raft.clone(), clusters, leader);
-    site.world.note(name, "started");
+    let clock = Clock::draw(&mut dice);
+    site.world.note(name, format_args!("started, {clock:?}"));
     site.controller_started(name, Controller { raft, seat: node.seat() });
     let readiness = watch::Sender::new(None);
-    let ended = node.run(&readiness, CancellationToken::new()).await;
+    let ended = clock.time(&site.world, node.run(&readiness, CancellationToken::new())).await;
     site.world.violated("PROCESS", "a controller runs until it dies", format!("{name}: {ended:?}"));
     Ok(())
 }

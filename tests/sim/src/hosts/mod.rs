@@ -3,6 +3,7 @@
 
 pub mod asker;
 pub mod caller;
+pub mod clock;
 pub mod controller;
 pub mod operator;
 pub mod relay;

@@ -13,6 +13,7 @@ use worker::{RunError, WorkerConfig};
 
 use crate::brokers::{Process, View};
 use crate::dice::Dice;
+use crate::hosts::clock::Clock;
 use crate::hosts::relay::Relay;
 use crate::hosts::tasks::SimHost;
 use crate::site::Site;
@@ -42,11 +43,12 @@ pub async fn run(site: Arc<Site>, name: String, mut dice: Dice) -> turmoil::Resu
             weight: Weight::try_from(if dice.hits(WEIGHTY) { 3 } else { 1 })?,
             pool: site.pools.of_worker(&name, &mut dice),
         };
+        let clock = Clock::draw(&mut dice);
         let (readiness, shutdown) = (watch::Sender::new(None), CancellationToken::new());
-        site.world.note(&name, format_args!("{process} started"));
+        site.world.note(&name, format_args!("{process} started, {clock:?}"));
         site.worker_started(&process, &shutdown);
         let work = worker::run(config, Arc::new(view), host, dial, &readiness, shutdown);
-        let ended = site.stops.stoppable(&name, work).await;
+        let ended = clock.time(&site.world, site.stops.stoppable(&name, work)).await;
         site.world.note(&name, format_args!("{process} ended: {ended:?}"));
         ended_well(&site, &process, ended);
         lock(&site.brokers.copies).ended(&process);
