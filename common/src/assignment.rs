@@ -29,8 +29,10 @@ pub struct Grant {
     pub source_topic_id: TopicId,
     /// Which target topic is meant.
     pub target_topic_id: TopicId,
-    /// Where to begin if no offset is stored.
+    /// Where to begin if no offset was ever stored.
     pub start: StartPosition,
+    /// Where to begin if none is stored any more: how far it had been stored when the leader noted it last.
+    pub noted_offset: Option<NextOffset>,
     /// Whether a stored offset of another identity is accepted, for this grant alone.
     pub accept_foreign_offset: bool,
 }

@@ -56,6 +56,8 @@ bugs! {
     LateStoreStays = "late-store-stays",
     /// A request that is repeated is done once more.
     NoRequestIds = "no-request-ids",
+    /// What Kafka has forgotten begins anew.
+    ForgetsWithKafka = "forgets-with-kafka",
 }
 
 /// Whether a bug is planted.

@@ -39,6 +39,9 @@ pub struct LeaderConfig {
     /// How long a partition stays where it is before it moves for load. Default 10 min: long enough that rates have settled
     /// and that nobody takes it for unrest, short enough for a working day to be followed.
     pub load_cool_down: Duration,
+    /// How often it is noted how far partitions are stored. Default 1 min: so much may be copied again of what was paused for
+    /// so long that Kafka forgot it.
+    pub offsets_interval: Duration,
     /// How often the source's topics are looked at. Default 3 s.
     pub topics_interval: Duration,
     /// How long changes are gathered before a plan. Default 20 ms.
@@ -57,6 +60,7 @@ impl Default for LeaderConfig {
             reconnect_grace: Duration::from_secs(1),
             mass_loss_hold: Duration::from_secs(30),
             load_cool_down: Duration::from_secs(600),
+            offsets_interval: Duration::from_secs(60),
             topics_interval: Duration::from_secs(3),
             reconcile_debounce: Duration::from_millis(20),
             may_have_rival: false,

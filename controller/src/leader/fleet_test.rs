@@ -310,7 +310,7 @@ fn copied(
             partition: partition.clone(),
             epoch: *epoch,
             next_offset: Some(NextOffset(0)),
-            stored_offset: None,
+            stored_offset: i64::try_from(bytes / 100).ok().map(NextOffset),
             source_end: None,
             source_high_watermark: None,
             lag_time: Duration::ZERO,

@@ -13,6 +13,7 @@
 //!     |                board (memory) --changed------------+
 //!     |                  |                                 |
 //!     |                  +-rates-> traffic --Exchange------+
+//!     |                  +-stored> offsets --NoteOffsets---+
 //!     |                                                    |
 //!     +------------------- Snapshot (latest wins) <--------+--> push
 //! ```
@@ -36,6 +37,9 @@ mod handle;
 mod leader_test;
 pub mod net;
 mod off_runtime;
+mod offsets;
+#[cfg(test)]
+mod offsets_test;
 #[cfg(test)]
 mod operators_test;
 #[cfg(test)]
@@ -103,6 +107,7 @@ impl Leader {
         tasks.spawn(reconcile::run(context.clone()));
         tasks.spawn(push::run(context.clone()));
         tasks.spawn(traffic::run(context.clone()));
+        tasks.spawn(offsets::run(context.clone()));
         Ok(Self { tasks, context })
     }
 

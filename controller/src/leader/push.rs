@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use common::assignment::{Grant, Snapshot, Version};
+use common::bug::{self, Bug};
 use common::config::RouteConfig;
 use common::ids::{Epoch, Revision, RouteName, RoutePartition, SessionId};
 use tracing::debug;
@@ -84,7 +85,9 @@ impl<'a> Slice<'a> {
 
     /// Takes a grant in, and its route with the first of it.
     fn add(&mut self, routes: &Routes, grant: Option<Grant>, route: &'a RouteName) {
-        let Some(grant) = grant else { return };
+        let Some(mut grant) = grant else { return };
+        // It counts when a grant is claimed, and goes on changing while it runs.
+        grant.noted_offset = None;
         if self.route != Some(route) {
             self.route = Some(route);
             routes.get(route).hash(&mut self.digest);
@@ -125,6 +128,7 @@ fn grant(partition: &RoutePartition, topic: &Topic, slot: &Slot, epoch: Epoch) -
         source_topic_id: facts.source_topic_id,
         target_topic_id: facts.target_topic_id,
         start: slot.start,
+        noted_offset: slot.noted_offset.filter(|_| !bug::is(Bug::ForgetsWithKafka)),
         accept_foreign_offset: slot.accepts(epoch),
     })
 }

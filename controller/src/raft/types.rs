@@ -80,7 +80,7 @@ pub struct Member {
 }
 
 /// The version of the form of everything that is kept or sent.
-pub(super) const FORMAT: u8 = 5;
+pub(super) const FORMAT: u8 = 6;
 
 /// A value as it is kept: the version of the form, then postcard's encoding.
 pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {

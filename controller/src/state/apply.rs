@@ -57,6 +57,7 @@ impl State {
                 | Command::ReportTopics(_)
                 | Command::BeginClaims(_)
                 | Command::EndClaims(_)
+                | Command::NoteOffsets(_)
         );
         let effect = self.dispatch(&Stamp { revision, time_ms, actor }, command)?;
         let outcome = Outcome { revision, effect };
@@ -138,6 +139,7 @@ impl State {
             Command::BeginClaims(begins) => Ok(batch(begins, |begin| self.begin_claim(&begin))),
             Command::EndClaims(ends) => Ok(batch(ends, |end| self.end_claim(stamp, &end))),
             Command::RaiseEpoch { partition, granted, stored } => self.raise_epoch(stamp, &partition, granted, stored),
+            Command::NoteOffsets(all) => Ok(batch(all, |noted| self.note_offset(&noted))),
             Command::RecordEvents(events) => {
                 for event in events {
                     self.events.record(stamp, event);

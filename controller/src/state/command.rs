@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::{ClaimBegin, ClaimEnd};
 use super::events::NewEvent;
+use super::offsets::NotedOffset;
 use super::topics::{PartitionFacts, TopicFacts};
 
 /// The version of the envelope that this software writes.
@@ -254,6 +255,8 @@ pub enum Command {
         /// The epoch that was found.
         stored: Epoch,
     },
+    /// How far partitions are stored, so that they go on there should Kafka forget it.
+    NoteOffsets(Vec<NotedOffset>),
     /// What workers or the leader saw and people must be able to find.
     RecordEvents(Vec<NewEvent>),
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use common::ids::RoutePartition;
+use common::ids::{RoutePartition, TopicId};
 
 use super::State;
 use super::events::EVENTS_PER_KIND_MAX;
@@ -48,6 +48,8 @@ const S7: (&str, &str) = ("S7", "what an operator asked for the next grant ends 
 const S8: (&str, &str) = ("S8", "tables of the past are bounded");
 const S9: (&str, &str) = ("S9", "who has a partition, or is to get it, is in its route's pool");
 const S10: (&str, &str) = ("S10", "what a worker had is for it, and for nobody else, when it starts anew in its pool");
+const S11: (&str, &str) =
+    ("S11", "an offset is noted of what is granted and stays so, and forgotten only with its source topic");
 
 /// Checks one table.
 pub fn check(state: &State) -> Result<(), Violation> {
@@ -82,6 +84,10 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
             ensure(!is_lost || offsets_go(after, id), S6, || format!("{id} went unclaimed"))?;
             continue;
         };
+        let (was, is) = (old.noted_offset, new.noted_offset);
+        let may_change =
+            if is.is_some() { is_granted_still(old, new) } else { source(before, id) != source(after, id) };
+        ensure(was == is || may_change, S11, || format!("{id} went from {was:?} to {is:?}"))?;
         ensure(new.epoch >= old.epoch, C1, || format!("{id} fell from {} to {}", old.epoch, new.epoch))?;
         let Life::Assigned { session, epoch } = new.life else { continue };
         if old.life == new.life {
@@ -103,6 +109,16 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
         ensure(before.slots == after.slots, C6, || "the controller epoch grew together with other changes".into())?;
     }
     Ok(())
+}
+
+/// Whether a slot was granted before a change and is after it, under one epoch.
+fn is_granted_still(old: &Slot, new: &Slot) -> bool {
+    matches!(new.life, Life::Assigned { .. }) && old.life == new.life
+}
+
+/// Which source topic a partition's is.
+fn source(state: &State, id: &RoutePartition) -> Option<TopicId> {
+    Some(state.topics.get(&(id.route.clone(), id.topic.clone()))?.facts?.source_topic_id)
 }
 
 fn ends_disturb_nobody(before: &State, after: &State) -> Result<(), Violation> {

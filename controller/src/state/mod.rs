@@ -1,6 +1,6 @@
 //! ISLAND. The replicated table: what operators want, what Kafka was seen to have, who copies what.
 //!
-//! Owns every durable fact of a fleet but offsets, which live in Kafka. Never reads a clock, draws a random number,
+//! Owns every durable fact of a fleet but offsets, which live in Kafka; of those it has a slow copy (`offsets`). Never reads a clock, draws a random number,
 //! does I/O or waits: time and ids come in as data of the `Envelope`, so that every controller computes the same table
 //! from the same log.
 //!
@@ -43,6 +43,9 @@ pub mod hold;
 mod hold_test;
 pub mod invariants;
 mod lookup;
+pub mod offsets;
+#[cfg(test)]
+mod offsets_test;
 #[cfg(test)]
 mod operators_test;
 pub mod outcome;
@@ -79,6 +82,7 @@ pub use claims::{ClaimBegin, ClaimEnd, ClaimOutcome, LeaderClaim};
 pub use command::{Cause, Command, Envelope, Exchange, Given, Move, RequestId, Step};
 pub use events::{Event, EventKind, NewEvent};
 pub use hold::Hold;
+pub use offsets::NotedOffset;
 pub use outcome::{Effect, Outcome, Rejection};
 pub(crate) use restore::beyond;
 pub use retired::Retired;

@@ -102,6 +102,10 @@ fn any_command(state: &State, kind: u8, a: u8, b: u8, c: u32) -> Command {
             let from = owner.map_or(s, |(session, _)| session);
             Command::Exchange(vec![Exchange { from, to: session(b % 5), gives, gets: None, rates: (2, 1) }])
         }
+        55..=57 => {
+            let epoch = owner.map_or(epoch, |(_, epoch)| epoch);
+            Command::NoteOffsets(vec![NotedOffset { partition, epoch, stored: NextOffset(i64::from(c)) }])
+        }
         _ => {
             let granted = owner.map_or(epoch, |(_, epoch)| epoch);
             Command::RaiseEpoch { partition, granted, stored: Epoch(epoch.0 + u64::from(c % 2)) }
@@ -120,7 +124,7 @@ proptest! {
     /// `apply` itself checks the invariants around each command, and that a rejection leaves no trace.
     #[test]
     fn no_order_of_commands_breaks_an_invariant(
-        commands in prop::collection::vec((0u8..56, 0u8..6, 0u8..6, 0u32..16), 1..60)
+        commands in prop::collection::vec((0u8..59, 0u8..6, 0u8..6, 0u32..16), 1..60)
     ) {
         let mut state = State::new(FleetId::new("f").unwrap(), FleetIncarnation(0));
         done(&mut state, Command::AddCluster(cluster("a")));

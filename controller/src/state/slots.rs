@@ -17,7 +17,7 @@
 //! a loss passes through Fencing within one entry.
 
 use common::ids::{Epoch, Revision, RoutePartition, SessionId, WorkerId};
-use common::offsets::StartPosition;
+use common::offsets::{NextOffset, StartPosition};
 use common::reason::Reason;
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +35,10 @@ pub struct Slot {
     pub epoch: Epoch,
     /// Where it is in its life.
     pub life: Life,
-    /// Where it begins if no offset is stored.
+    /// Where it begins if no offset was ever stored.
     pub start: StartPosition,
+    /// The stored offset, as the leader noted it last: where it begins if Kafka has forgotten it.
+    pub noted_offset: Option<NextOffset>,
     /// Where it is to go next, until it is assigned or that session goes.
     pub destination: Option<Box<Destination>>,
     /// The worker that an operator wants it to be with whenever that takes work, until it is unpinned.
@@ -136,8 +138,8 @@ impl Wish {
 impl Slot {
     /// One that nobody ever had.
     pub(super) fn new(epoch: Epoch, start: StartPosition) -> Self {
-        let life = Life::Unassigned(Vacancy::New);
-        Self { epoch, life, start, destination: None, pin: None, accept: None, leader_claim: None }
+        let (life, noted_offset) = (Life::Unassigned(Vacancy::New), None);
+        Self { epoch, life, start, noted_offset, destination: None, pin: None, accept: None, leader_claim: None }
     }
 
     /// Whether an operator accepted whatever offset is stored for the grant under this epoch.

@@ -226,6 +226,11 @@ impl MemoryCluster {
         self.group(group, |group| group.offsets.get(&place(topic, partition)).cloned())
     }
 
+    /// Forgets an offset, as a broker does that nobody stores again for `offsets.retention.minutes`.
+    pub fn forget_group_offset(&self, group: &str, topic: &str, partition: u32) {
+        self.group(group, |group| group.offsets.remove(&place(topic, partition)));
+    }
+
     /// Stores an offset as a foreign tool would, past all checks.
     pub fn set_group_offset(&self, group: &str, topic: &str, partition: u32, offset: GroupOffset) {
         self.group(group, |group| group.offsets.insert(place(topic, partition), offset));

@@ -79,6 +79,7 @@ fn what_a_leader_says_survives_the_wire() {
         source_topic_id: TopicId(uuid::Uuid::from_u128(1)),
         target_topic_id: TopicId(uuid::Uuid::from_u128(2)),
         start,
+        noted_offset: Some(NextOffset(9)),
         accept_foreign_offset: true,
     });
     let route = RouteConfig {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::assignment::{Grant, Snapshot};
 use common::config::RouteConfig;
 use common::ids::{Epoch, Revision};
+use common::offsets::NextOffset;
 
 use super::malformed::Malformed;
 use super::types::{name, required, topic_id};
@@ -20,6 +21,7 @@ impl From<Grant> for v1::Grant {
             target_topic_id: from.target_topic_id.0.as_bytes().to_vec(),
             start: Some(from.start.into()),
             accept_foreign_offset: from.accept_foreign_offset,
+            noted_offset: from.noted_offset.map(|noted| noted.0),
         }
     }
 }
@@ -35,6 +37,7 @@ impl TryFrom<v1::Grant> for Grant {
             source_topic_id: topic_id("source_topic_id", &from.source_topic_id)?,
             target_topic_id: topic_id("target_topic_id", &from.target_topic_id)?,
             start: required("start", from.start)?,
+            noted_offset: from.noted_offset.map(NextOffset),
             accept_foreign_offset: from.accept_foreign_offset,
         })
     }

@@ -71,6 +71,7 @@ impl Wanted {
             source_topic_id: self.ids.0.clone(),
             target_topic_id: self.ids.1.clone(),
             start: Some(v1::StartPosition { at: Some(v1::start_position::At::Earliest(true)) }),
+            noted_offset: None,
             accept_foreign_offset: false,
         };
         let (routes, grants) = (vec![self.route.clone()], partitions.iter().map(grant).collect());

@@ -120,6 +120,7 @@ fn snapshot_of(fleet: &str, revision: u64, session: SessionId, grants: &[(u32, u
         source_topic_id: TopicId::NONE,
         target_topic_id: TopicId::NONE,
         start: StartPosition::Earliest,
+        noted_offset: None,
         accept_foreign_offset: false,
     };
     let incarnation = FleetIncarnation(1);

@@ -22,6 +22,7 @@ fn grant(number: u32, epoch: u64) -> Grant {
         source_topic_id: TopicId::NONE,
         target_topic_id: TopicId::NONE,
         start: StartPosition::Earliest,
+        noted_offset: None,
         accept_foreign_offset: false,
     }
 }

@@ -60,6 +60,8 @@ pub struct Copied {
     /// What each owner knows to have stored last.
     last: BTreeMap<Rank, NextOffset>,
     claims: BTreeMap<Process, Claim>,
+    /// Set once the source has forgotten the stored offset: what the table has of it.
+    forgotten: Option<NextOffset>,
     /// Who had it and lost it while there was trouble: what such a process had sent may arrive whenever its way is free.
     strays: BTreeSet<Process>,
 }
@@ -193,6 +195,18 @@ impl Copies {
         }
     }
 
+    /// The source has forgotten an offset, which the table still has.
+    pub fn forgotten(&mut self, place: TopicPartition, noted: NextOffset) {
+        self.world.note("brokers", format_args!("the offset of {place} is forgotten, it was noted as {noted}"));
+        self.partitions.entry(place).or_default().forgotten = Some(noted);
+    }
+
+    /// Only these partitions are in the table. What it has of one goes with it.
+    pub fn set_in_table(&mut self, places: &BTreeSet<TopicPartition>) {
+        let gone = self.partitions.iter_mut().filter(|(place, _)| !places.contains(*place));
+        gone.for_each(|(_, copied)| copied.forgotten = None);
+    }
+
     /// A process hands a record to its producer.
     pub fn produced(&self, process: &Process, place: &TopicPartition) {
         let Some(claim) = self.partitions.get(place).and_then(|copied| copied.claims.get(process)) else {
@@ -281,6 +295,13 @@ impl Copies {
             self.world.violated("D6", "nobody stores over a greater owner", found);
         }
         let copied = self.partitions.entry(place.clone()).or_default();
+        if let Some(noted) = copied.forgotten.take_if(|_| before.is_none()) {
+            self.world.bit("forgotten-offset");
+            if next < noted {
+                let found = format!("{process} stored {next} for {place}, of which {noted} was noted");
+                self.world.violated("D6", "what Kafka forgets goes on where it was noted", found);
+            }
+        }
         let reached = copied.source.get(copied.arrived).map_or(copied.end, |due| due.offset);
         if next.0 > reached {
             let found = format!("{process} stored {next} for {place}, where {reached} has not arrived");

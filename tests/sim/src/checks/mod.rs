@@ -8,6 +8,7 @@ pub mod offsets;
 
 use std::time::Duration;
 
+use common::ids::RoutePartition;
 use controller::planner::{PlanInput, plan};
 use controller::state::State;
 
@@ -41,7 +42,10 @@ impl Checks {
         {
             self.changed = site.world.now();
             self.moves.look(site, table);
-            lock(&site.brokers.copies).set_registered(table.sessions().keys().copied().collect());
+            let mut copies = lock(&site.brokers.copies);
+            copies.set_registered(table.sessions().keys().copied().collect());
+            copies.set_in_table(&table.slots().keys().map(RoutePartition::source).collect());
+            drop(copies);
             site.orders.set_table(table.clone());
         }
         lock(&site.brokers.copies).judge_claims();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use common::ids::RoutePartition;
+use controller::state::{Life, Slot, Vacancy};
 use kafka::error::ErrorKind;
 use kafka::memory::Faults as Roughness;
 use turmoil::Sim;
@@ -10,6 +12,7 @@ use super::Faults;
 use super::outage::Outage;
 use crate::brokers::{SOURCE, TARGET};
 use crate::hosts::operator;
+use crate::site::Site;
 use crate::world::lock;
 
 /// A kind of fault.
@@ -33,6 +36,8 @@ pub enum Kind {
     /// No host can.
     KafkaDown,
     CommitsFail,
+    /// The source forgets the offsets of what nobody has, as if it had been so for a week.
+    OffsetsForgotten,
     /// The leader of a target partition answers nothing.
     TargetStalls,
     RecordsRefused,
@@ -47,6 +52,7 @@ pub const BITES: &[&str] = &[
     "controller-dies",
     "delay",
     "fast-clock",
+    "forgotten-offset",
     "kafka-cut",
     "kafka-down",
     "late-store",
@@ -102,6 +108,8 @@ impl Kind {
         Self::KafkaDown,
         Self::CommitsFail,
         Self::CommitsFail,
+        Self::OffsetsForgotten,
+        Self::OffsetsForgotten,
         Self::TargetStalls,
         Self::RecordsRefused,
         Self::TopicDenied,
@@ -192,6 +200,10 @@ impl Faults {
                 site.brokers.set_commit_faults(self.dice.between(100, 600));
                 Some((self.dice.millis(2_000, 15_000), Undo::CommitsWork))
             }
+            Kind::OffsetsForgotten => {
+                forget_offsets(&site)?;
+                Some((Duration::ZERO, Undo::Nothing))
+            }
             Kind::TargetStalls => {
                 let topic = self.dice.pick(&["t0", "t1", "u0"])?;
                 site.brokers.target.topic_id(topic)?;
@@ -273,4 +285,21 @@ impl Faults {
             free.into_iter().filter(|_| self.dice.hits(rate)).map(|other| (victim.clone(), other)).collect();
         (!some.is_empty()).then_some(some)
     }
+}
+
+/// Has the source forget what was given back and noted, if something was. One offset of each topic stays: of a topic that is
+/// neither in the table nor in a group nobody knows that it was mirrored before, and its target is not grown.
+fn forget_offsets(site: &Site) -> Option<()> {
+    let leading = site.running().into_values().find_map(|it| it.seat.leading())?;
+    let state = leading.handle.state();
+    let is_idle =
+        |id: &RoutePartition, slot: &Slot| id.partition.0 > 0 && slot.life == Life::Unassigned(Vacancy::Released);
+    let idle = state.slots().iter().filter(|(id, slot)| is_idle(id, slot));
+    let forgotten: Vec<_> = idle.filter_map(|(id, slot)| Some((id, slot.noted_offset?))).collect();
+    for (id, noted) in &forgotten {
+        let group = &state.routes().get(&id.route)?.settings.group;
+        site.brokers.source.forget_group_offset(group, id.topic.as_str(), id.partition.0);
+        lock(&site.brokers.copies).forgotten(id.source(), *noted);
+    }
+    (!forgotten.is_empty()).then_some(())
 }

@@ -28,7 +28,7 @@ pub async fn run(site: Arc<Site>, number: usize, clusters: Arc<dyn ClusterAccess
     };
     let wire = SimWire::new(&site.links, name);
     let raft = RaftNode::open_on(settings, site.disk(name).open(), Arc::new(wire.clone()), tuning(&mut dice)).await?;
-    let leader = LeaderConfig::default();
+    let leader = LeaderConfig { offsets_interval: OFFSETS_INTERVAL, ..LeaderConfig::default() };
     let node = Node::new(wire.listen(PORT).await?, raft.clone(), clusters, leader);
     let clock = Clock::draw(&mut dice);
     site.world.note(name, format_args!("started, {clock:?}"));
@@ -39,6 +39,8 @@ pub async fn run(site: Arc<Site>, number: usize, clusters: Arc<dyn ClusterAccess
     Ok(())
 }
 
+/// Often enough that something is noted of whatever is paused for a while.
+const OFFSETS_INTERVAL: Duration = Duration::from_secs(2);
 /// The shortest election timeout, and thereby the shortest lease of a voter: with one timeout to draw from both are one.
 const ELECTION_MS_MIN: u64 = 500;
 /// How long a leader acts unacknowledged, in the proportion to that lease that it has as shipped.

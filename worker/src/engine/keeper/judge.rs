@@ -18,8 +18,10 @@ pub(super) enum Start {
 /// What a grant says of where it begins.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Terms {
-    /// Where, if no offset is stored.
+    /// Where, if no offset was ever stored.
     pub start: StartPosition,
+    /// Where, if none is stored any more.
+    pub noted: Option<NextOffset>,
     /// The first incarnation of the route whose offsets are its own.
     pub offsets_since: Revision,
     /// Whether an offset of another identity is accepted.
@@ -34,12 +36,12 @@ pub(super) fn claim(
     terms: Terms,
     detached: bool,
 ) -> Result<Start, Reason> {
-    let Terms { start, offsets_since, accept_foreign } = terms;
+    let Terms { start, noted, offsets_since, accept_foreign } = terms;
     if detached {
         return Err(begins_nothing());
     }
     let Some(stored) = stored else {
-        return Ok(match start {
+        return Ok(match noted.map_or(start, StartPosition::Offset) {
             StartPosition::Offset(offset) => Start::At(Position::at(offset)),
             start => Start::LookUp(start),
         });
@@ -150,7 +152,7 @@ mod tests {
     }
 
     const EARLIEST: StartPosition = StartPosition::Earliest;
-    const TERMS: Terms = Terms { start: EARLIEST, offsets_since: Revision(1), accept_foreign: false };
+    const TERMS: Terms = Terms { start: EARLIEST, noted: None, offsets_since: Revision(1), accept_foreign: false };
     const ACCEPTING: Terms = Terms { accept_foreign: true, ..TERMS };
 
     #[test]

@@ -64,6 +64,7 @@ impl Rig {
             source_topic_id: self.source.topic_id("t").unwrap_or_default(),
             target_topic_id: self.target.topic_id("t").unwrap_or_default(),
             start,
+            noted_offset: None,
             accept_foreign_offset: false,
         };
         Question { slot: Slot(0), grant: Arc::new(grant), ask, closely: false }
@@ -123,6 +124,23 @@ fn a_first_claim_stores_its_start_before_anything_is_read() {
         assert_eq!(rig.claim(1, 1, start), claimed(offset), "{start}");
         assert_eq!(rig.stored(), Some(offset), "{start}");
     }
+}
+
+#[test]
+fn what_kafka_has_forgotten_is_claimed_where_it_was_noted_and_what_is_stored_where_that_is() {
+    let rig = Rig::new();
+    let claim = |epoch, noted| {
+        let mut question = rig.question(epoch, StartPosition::Latest, Ask::Claim);
+        let grant = Grant { noted_offset: Some(NextOffset(noted)), ..(*question.grant).clone() };
+        question.grant = Arc::new(grant);
+        rig.ask(&mut rig.keeper(1), question)
+    };
+    assert_eq!(claim(1, 4), claimed(4));
+    assert_eq!(claim(2, 2), claimed(4), "it is stored");
+    rig.source.forget_group_offset("g", "t", 0);
+    assert_eq!(claim(3, 3), claimed(3));
+    rig.source.forget_group_offset("g", "t", 0);
+    assert!(matches!(claim(4, 11), Verdict::Obstacle(Reason::OutOfRange { .. })), "the source ends before");
 }
 
 #[test]

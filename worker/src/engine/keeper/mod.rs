@@ -46,6 +46,7 @@ use crate::engine::keeper::judge::{Keep, Start, Terms};
 use crate::engine::ledger::{Answer, Ask, Question, SourceRange, Verdict};
 use crate::engine::limits::Limits;
 use crate::moment::Moment;
+use crate::say::say;
 use crate::tether::Tether;
 
 /// How long a stored offset that does not move is left alone. Brokers forget offsets that nobody stores again
@@ -153,6 +154,7 @@ impl Keeper {
                 Ask::Claim => {
                     let terms = Terms {
                         start: grant.start,
+                        noted: grant.noted_offset,
                         offsets_since: self.route.offsets_since,
                         accept_foreign: self.route.accept_foreign_offsets || grant.accept_foreign_offset,
                     };
@@ -259,7 +261,10 @@ impl Keeper {
                     Ok(()) => {
                         self.stored_at.insert(case.source.clone(), now);
                         match ask {
-                            Ask::Claim => Verdict::Claimed(position),
+                            Ask::Claim => {
+                                case.tell_if_forgotten(position);
+                                Verdict::Claimed(position)
+                            }
                             Ask::Keep { .. } | Ask::Yield { .. } => Verdict::Stored(position.next_offset),
                         }
                     }
@@ -323,6 +328,15 @@ impl Case<'_> {
                 None
             }
         })
+    }
+
+    /// Says it if Kafka has forgotten an offset. What was copied since it was noted is copied again.
+    fn tell_if_forgotten(&self, claimed: Position) {
+        let Grant { partition, epoch, noted_offset, .. } = &*self.question.grant;
+        if self.stored.is_none() && noted_offset.is_some() {
+            let offset = claimed.next_offset;
+            say!(warn, partition, epoch, %offset, "its stored offset is gone, it goes on where controllers noted it last");
+        }
     }
 
     fn commit(&self) -> (TopicPartition, GroupOffset) {

@@ -147,6 +147,7 @@ impl World {
             source_topic_id: self.source.topic_id("t").unwrap_or_default(),
             target_topic_id: self.target.topic_id("t").unwrap_or_default(),
             start: StartPosition::Earliest,
+            noted_offset: None,
             accept_foreign_offset: false,
         }
     }

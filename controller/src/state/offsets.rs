@@ -1,0 +1,51 @@
+//! How far partitions had been stored when the leader noted it last.
+//!
+//! Owns a slow copy of what lives in Kafka, for the one case that Kafka forgets: brokers drop an offset that nobody stores
+//! again for `offsets.retention.minutes`, and a partition can be paused for longer. It never decides where a partition with
+//! a stored offset goes on.
+//!
+//! ```text
+//!   Progress --(a minute or more)--> NoteOffsets --> Slot::noted_offset --Grant--> a claim that finds nothing stored
+//! ```
+
+use common::ids::{Epoch, RouteName, RoutePartition, TopicName};
+use common::offsets::{NextOffset, StartPosition};
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use super::outcome::Rejection;
+use super::slots::{Life, wrong_life};
+
+/// An offset that an owner has stored.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NotedOffset {
+    /// Of which partition.
+    pub partition: RoutePartition,
+    /// Under which epoch it was stored.
+    pub epoch: Epoch,
+    /// The offset.
+    pub stored: NextOffset,
+}
+
+impl State {
+    /// Notes an offset. Of a partition that was taken back nothing more is noted: its topic may be another one by now.
+    pub(super) fn note_offset(&mut self, noted: &NotedOffset) -> Result<(), Rejection> {
+        let NotedOffset { partition: id, epoch, stored } = noted;
+        let slot = self.slots.get_mut(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
+        match slot.life {
+            Life::Assigned { epoch: granted, .. } if granted == *epoch => slot.noted_offset = Some(*stored),
+            life => return Err(wrong_life(id, life)),
+        }
+        Ok(())
+    }
+
+    /// A source topic was created again: what is known of offsets, and where its partitions were to begin, was meant for the
+    /// one before. All of the new one is new.
+    pub(super) fn forget_offsets(&mut self, route: &RouteName, topic: &TopicName) {
+        let ids: Vec<RoutePartition> = self.slots_of(route, topic).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            let slot = self.slots.get_mut(&id).expect("just listed");
+            (slot.start, slot.noted_offset) = (StartPosition::Earliest, None);
+        }
+    }
+}
