@@ -8,13 +8,16 @@
 //!   Progress --(a minute or more)--> NoteOffsets --> Slot::noted_offset --Grant--> a claim that finds nothing stored
 //! ```
 
-use common::ids::{Epoch, RouteName, RoutePartition, TopicName};
+use std::collections::BTreeMap;
+
+use common::ids::{Epoch, Partition, RouteName, RoutePartition, TopicName};
 use common::offsets::{NextOffset, StartPosition};
 use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::outcome::Rejection;
 use super::slots::{Life, wrong_life};
+use super::topics::PartitionFacts;
 
 /// An offset that an owner has stored.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -39,13 +42,19 @@ impl State {
         Ok(())
     }
 
-    /// A source topic was created again: what is known of offsets, and where its partitions were to begin, was meant for the
-    /// one before. All of the new one is new.
-    pub(super) fn forget_offsets(&mut self, route: &RouteName, topic: &TopicName) {
+    /// A source topic was created again, or added again: what is known of offsets, and where its partitions were to begin, was
+    /// meant for the one before. All of one that was created again is new.
+    pub(super) fn forget_offsets(
+        &mut self,
+        route: &RouteName,
+        topic: &TopicName,
+        new_partitions: &BTreeMap<Partition, PartitionFacts>,
+    ) {
         let ids: Vec<RoutePartition> = self.slots_of(route, topic).map(|(id, _)| id.clone()).collect();
         for id in ids {
             let slot = self.slots.get_mut(&id).expect("just listed");
-            (slot.start, slot.noted_offset) = (StartPosition::Earliest, None);
+            slot.start = new_partitions.get(&id.partition).map_or(StartPosition::Earliest, |facts| facts.start);
+            slot.noted_offset = None;
         }
     }
 }

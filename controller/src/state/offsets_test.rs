@@ -1,8 +1,9 @@
-use common::ids::Epoch;
+use common::ids::{Epoch, Partition};
 use common::offsets::{NextOffset, StartPosition};
 
-use super::command::Release;
+use super::command::{Finding, Release};
 use super::state_test::{done, fleet, id, ready, refused, resume, route, session, step, topic};
+use super::topics::PartitionFacts;
 use super::*;
 
 fn note(epoch: u64, stored: i64) -> Command {
@@ -20,6 +21,16 @@ fn granted() -> State {
     let assign = step(&state, 0, Step::Assign { to: session(0) });
     done(&mut state, assign);
     state
+}
+
+/// A look finds the topic with two partitions under these ids; these are new to the table, and where they begin.
+fn found(state: &State, ids: u128, new: &[StartPosition]) -> Command {
+    let mut found = ready(state, route(0), topic(0), ids, 2, 0);
+    let Command::ReportTopics(reports) = &mut found else { unreachable!() };
+    let Finding::Ready { new_partitions, .. } = &mut reports[0].finding else { unreachable!() };
+    let facts = |start: &StartPosition| PartitionFacts { stored_epoch: Epoch(0), start: *start };
+    *new_partitions = (0..).map(Partition).zip(new.iter().map(facts)).collect();
+    found
 }
 
 #[test]
@@ -43,10 +54,22 @@ fn nothing_is_known_of_a_source_topic_that_was_created_again() {
     let mut state = granted();
     done(&mut state, note(5, 40));
     state.slots.get_mut(&id(0)).unwrap().start = StartPosition::Offset(NextOffset(7));
-    let again = ready(&state, route(0), topic(0), 2, 2, 0);
+    // A look that goes by what the table has brings no partition that is new to it.
+    let again = found(&state, 2, &[]);
     done(&mut state, again);
     assert_eq!((noted(&state), state.slots[&id(0)].start), (None, StartPosition::Earliest));
     assert!(matches!(refused(&mut state, note(5, 41)), Rejection::WrongLife { .. }), "of the topic before");
+}
+
+#[test]
+fn nothing_is_known_of_a_topic_that_was_removed_and_added_again_while_its_owner_still_had_it() {
+    let mut state = granted();
+    done(&mut state, note(5, 40));
+    done(&mut state, Command::RemoveTopic { route: route(0), topic: topic(0) });
+    done(&mut state, Command::AddTopic { route: route(0), topic: topic(0), target: topic(0), start: None });
+    let again = found(&state, 2, &[StartPosition::Latest; 2]);
+    done(&mut state, again);
+    assert_eq!((noted(&state), state.slots[&id(0)].start), (None, StartPosition::Latest));
 }
 
 #[test]
@@ -58,8 +81,8 @@ fn what_is_known_of_a_partition_goes_with_its_topic() {
     done(&mut state, release);
     done(&mut state, Command::Released(vec![Release { partition: id(0), epoch: Epoch(5), clean: true }]));
     done(&mut state, Command::AddTopic { route: route(0), topic: topic(0), target: topic(0), start: None });
-    let found = ready(&state, route(0), topic(0), 1, 2, 5);
-    done(&mut state, found);
+    let again = ready(&state, route(0), topic(0), 1, 2, 5);
+    done(&mut state, again);
     done(&mut state, resume(None, false));
     assert_eq!(noted(&state), None);
 }

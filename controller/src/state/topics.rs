@@ -281,8 +281,8 @@ impl State {
                 if before.is_some_and(|before| before.ids() != facts.ids()) {
                     self.release_all(stamp, &route, &name, "its topic was created again");
                 }
-                if before.is_some_and(|before| before.source_topic_id != facts.source_topic_id) {
-                    self.forget_offsets(&route, &name);
+                if before.is_none_or(|before| before.source_topic_id != facts.source_topic_id) {
+                    self.forget_offsets(&route, &name, &new_partitions);
                 }
                 self.add_slots(&route, &name, facts.partitions, &new_partitions);
                 self.drop_unwanted(&route, &name);
