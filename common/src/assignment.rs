@@ -101,7 +101,7 @@ pub struct Running {
     pub phase: Phase,
 }
 
-/// How far a partition is. Lives in memory, never in the replicated table.
+/// How far a partition is. Lives in memory; of all this the replicated table has the stored offset alone, and later.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Progress {
     /// Which.

@@ -206,7 +206,7 @@ impl fmt::Display for Reason {
             Self::TimestampRefused { offset, timestamp_ms, setting } => write!(
                 f,
                 "the record at offset {offset} has timestamp {timestamp_ms}, which the target topic refuses \
-                 ({setting}) by this worker's clock; change the setting on the target topic, or set the clock right"
+                 ({setting}) by the worker's clock; change the setting on the target topic, or set the clock right"
             ),
             Self::KeyMissing { offset } => write!(
                 f,

@@ -4,7 +4,18 @@ use std::time::Duration;
 use common::offsets::NextOffset;
 use tokio::time::sleep;
 
-use super::fleet_test::{clusters, id, lead, settings};
+use super::fleet_test::{Fleet, Worker, clusters, id, lead, settings};
+
+/// What is told with the grants that follow the loss of their owner.
+async fn told_after(fleet: &Fleet, owner: Worker) -> Vec<Option<NextOffset>> {
+    let (lost, partitions) = (owner.session, owner.grants().len());
+    owner.stop();
+    fleet.until(move |state| !state.sessions().contains_key(&lost)).await;
+    let next = fleet.worker(1).await;
+    fleet.until_all_assigned(partitions).await;
+    let snapshot = next.snapshot.lock().unwrap().clone().unwrap();
+    snapshot.grants.iter().map(|grant| grant.noted_offset).collect()
+}
 
 #[tokio::test(start_paused = true)]
 async fn how_far_a_partition_is_stored_is_noted_each_minute_and_told_with_its_next_grant() {
@@ -14,7 +25,7 @@ async fn how_far_a_partition_is_stored_is_noted_each_minute_and_told_with_its_ne
     let owner = fleet.worker(0).await;
     fleet.until_all_assigned(2).await;
     let told = owner.snapshot.lock().unwrap().clone().unwrap();
-    sleep(Duration::from_secs(90)).await;
+    sleep(Duration::from_secs(20)).await;
     let first = noted().unwrap();
     sleep(Duration::from_secs(60)).await;
     let more = noted().unwrap().0 - first.0;
@@ -26,12 +37,19 @@ async fn how_far_a_partition_is_stored_is_noted_each_minute_and_told_with_its_ne
     let (revision, last) = (fleet.handle.state().revision(), noted());
     sleep(Duration::from_secs(600)).await;
     assert_eq!(fleet.handle.state().revision(), revision, "what did not change is not noted again");
-    let lost = owner.session;
-    owner.stop();
-    fleet.until(move |state| !state.sessions().contains_key(&lost)).await;
-    let next = fleet.worker(1).await;
-    fleet.until_all_assigned(2).await;
-    let snapshot = next.snapshot.lock().unwrap().clone().unwrap();
-    let told: Vec<Option<NextOffset>> = snapshot.grants.iter().map(|grant| grant.noted_offset).collect();
-    assert_eq!(told, [last, None]);
+    assert_eq!(told_after(&fleet, owner).await, [last, None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_topics_have_no_ids_nothing_that_was_noted_counts() {
+    let (source, target) = clusters(&[("a", 1)]);
+    source.set_admin_calls_missing(true);
+    target.create_topic("a", 1);
+    let fleet = lead((source, target), settings()).await;
+    fleet.rates.lock().unwrap().insert(id("a", 0), 100);
+    let owner = fleet.worker(0).await;
+    fleet.until_all_assigned(1).await;
+    sleep(Duration::from_secs(20)).await;
+    assert!(fleet.handle.state().slots()[&id("a", 0)].noted_offset.is_some());
+    assert_eq!(told_after(&fleet, owner).await, [None]);
 }

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use common::assignment::{Grant, Snapshot, Version};
 use common::bug::{self, Bug};
 use common::config::RouteConfig;
-use common::ids::{Epoch, Revision, RouteName, RoutePartition, SessionId};
+use common::ids::{Epoch, Revision, RouteName, RoutePartition, SessionId, TopicId};
 use tracing::debug;
 
 use super::changes::Changes;
@@ -118,9 +118,11 @@ fn fill(state: &State, sessions: BTreeMap<SessionId, u64>) -> BTreeMap<SessionId
     slices
 }
 
-/// What is granted with an assigned slot; nothing before its topic has facts.
+/// What is granted with an assigned slot; nothing before its topic has facts. Where topics have no ids the one that an offset was
+/// noted of may be gone.
 fn grant(partition: &RoutePartition, topic: &Topic, slot: &Slot, epoch: Epoch) -> Option<Grant> {
     let facts = topic.facts?;
+    let is_known = facts.source_topic_id != TopicId::NONE && !bug::is(Bug::ForgetsWithKafka);
     Some(Grant {
         partition: partition.clone(),
         epoch,
@@ -128,7 +130,7 @@ fn grant(partition: &RoutePartition, topic: &Topic, slot: &Slot, epoch: Epoch) -
         source_topic_id: facts.source_topic_id,
         target_topic_id: facts.target_topic_id,
         start: slot.start,
-        noted_offset: slot.noted_offset.filter(|_| !bug::is(Bug::ForgetsWithKafka)),
+        noted_offset: slot.noted_offset.filter(|_| is_known),
         accept_foreign_offset: slot.accepts(epoch),
     })
 }

@@ -55,7 +55,7 @@ pub struct ClaimEnd {
 pub enum ClaimOutcome {
     /// This offset stands under its epoch or a greater one.
     Stands(NextOffset),
-    /// No offset is stored: nobody has claimed the partition before.
+    /// No offset is stored: nobody has claimed the partition before, or Kafka has forgotten it.
     NothingStored,
     /// It could not be made, and what is to be removed is not waited for any longer.
     GivenUp,

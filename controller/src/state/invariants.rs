@@ -88,6 +88,8 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
         let may_change =
             if is.is_some() { is_granted_still(old, new) } else { source(before, id) != source(after, id) };
         ensure(was == is || may_change, S11, || format!("{id} went from {was:?} to {is:?}"))?;
+        let is_another = source(after, id).is_some() && source(before, id) != source(after, id);
+        ensure(!is_another || is.is_none(), S11, || format!("{id} of another topic begins at {is:?}"))?;
         ensure(new.epoch >= old.epoch, C1, || format!("{id} fell from {} to {}", old.epoch, new.epoch))?;
         let Life::Assigned { session, epoch } = new.life else { continue };
         if old.life == new.life {

@@ -1,8 +1,8 @@
 //! ISLAND. The replicated table: what operators want, what Kafka was seen to have, who copies what.
 //!
-//! Owns every durable fact of a fleet but offsets, which live in Kafka; of those it has a slow copy (`offsets`). Never reads a clock, draws a random number,
-//! does I/O or waits: time and ids come in as data of the `Envelope`, so that every controller computes the same table
-//! from the same log.
+//! Owns every durable fact of a fleet but offsets, which live in Kafka; of those it has a slow copy (`offsets`). Never reads a
+//! clock, draws a random number, does I/O or waits: time and ids come in as data of the `Envelope`, so that every controller
+//! computes the same table from the same log.
 //!
 //! ```text
 //! Envelope {request, actor, time, command} --State::apply(revision)--> Outcome, or a Rejection and no change at all
@@ -15,7 +15,7 @@
 //!            balance: how much may move by choice
 //! ```
 //!
-//! Each command validates first and changes then; a batch (`Moves`, `Released`, `ReportTopics`) does so item by item
+//! Each command validates first and changes then; a batch (`Moves`, `NoteOffsets` and others) does so item by item
 //! and names the items it refused. `invariants.rs` says what is always true; debug builds check it around each apply.
 //!
 //! # Epochs never fall

@@ -43,7 +43,7 @@ impl State {
     }
 
     /// A source topic was created again, or added again: what is known of offsets, and where its partitions were to begin, was
-    /// meant for the one before. All of one that was created again is new.
+    /// meant for the one before. What the look calls new begins where that says, all else at its first record.
     pub(super) fn forget_offsets(
         &mut self,
         route: &RouteName,

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A pause is an operator's, durable, and independent of all that. A grant never changes under one epoch: when a
-//! report brings other topic ids, the partitions that run are released, and granted again with the new ids.
+//! report brings other topic ids, the partitions that run are released, and granted again with the new ids; with another
+//! source topic nothing counts that was known of the offsets of the one before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +76,7 @@ pub struct TopicFacts {
 pub struct PartitionFacts {
     /// The epoch of its stored offset, zero without one. The first grant goes above it.
     pub stored_epoch: Epoch,
-    /// Where it begins if no offset is stored.
+    /// Where it begins if no offset was ever stored.
     pub start: StartPosition,
 }
 

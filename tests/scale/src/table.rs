@@ -5,13 +5,13 @@ use std::hint::black_box;
 
 use anyhow::{Result, ensure};
 use common::config::{ClientProperties, ClusterConfig, Delivery, RouteSettings, TopicFilter};
-use common::ids::{Epoch, FleetId, FleetIncarnation, Partition, PoolName, SessionId, TopicId};
-use common::offsets::StartPosition;
+use common::ids::{Epoch, FleetId, FleetIncarnation, Partition, PoolName, RoutePartition, SessionId, TopicId};
+use common::offsets::{NextOffset, StartPosition};
 use common::weight::Weight;
 use controller::planner::{PlanInput, WAVE_MAX, plan};
 use controller::state::command::{FORMAT, Finding, TopicReport};
 use controller::state::topics::{PartitionFacts, TopicFacts};
-use controller::state::{Cause, Command, Effect, Envelope, State};
+use controller::state::{Cause, Command, Effect, Envelope, NotedOffset, Slot, State};
 use std::time::Duration;
 
 use crate::measure::median;
@@ -100,6 +100,13 @@ fn build(shape: Shape) -> Result<State> {
     let moves = plan(&now(&state)).moves;
     ensure!(moves.len() == shape.partitions, "everything is assigned");
     done(&mut state, Command::Moves(moves))?;
+    let stored = |(id, slot): (&RoutePartition, &Slot)| NotedOffset {
+        partition: id.clone(),
+        epoch: slot.epoch,
+        stored: NextOffset(1_000_000),
+    };
+    let stored = state.slots().iter().map(stored).collect();
+    done(&mut state, Command::NoteOffsets(stored))?;
     done(&mut state, Command::Settle { sessions: (0..shape.workers).map(session).collect(), run: None })?;
     Ok(state)
 }

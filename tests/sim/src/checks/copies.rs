@@ -201,10 +201,10 @@ impl Copies {
         self.partitions.entry(place).or_default().forgotten = Some(noted);
     }
 
-    /// Only these partitions are in the table. What it has of one goes with it.
-    pub fn set_in_table(&mut self, places: &BTreeSet<TopicPartition>) {
-        let gone = self.partitions.iter_mut().filter(|(place, _)| !places.contains(*place));
-        gone.for_each(|(_, copied)| copied.forgotten = None);
+    /// The newest table has noted offsets of these partitions: it has forgotten all others, too.
+    pub fn set_noted(&mut self, places: &BTreeSet<TopicPartition>) {
+        let others = self.partitions.iter_mut().filter(|(place, _)| !places.contains(*place));
+        others.for_each(|(_, copied)| copied.forgotten = None);
     }
 
     /// A process hands a record to its producer.

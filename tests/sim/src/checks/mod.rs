@@ -8,7 +8,6 @@ pub mod offsets;
 
 use std::time::Duration;
 
-use common::ids::RoutePartition;
 use controller::planner::{PlanInput, plan};
 use controller::state::State;
 
@@ -44,7 +43,8 @@ impl Checks {
             self.moves.look(site, table);
             let mut copies = lock(&site.brokers.copies);
             copies.set_registered(table.sessions().keys().copied().collect());
-            copies.set_in_table(&table.slots().keys().map(RoutePartition::source).collect());
+            let noted = table.slots().iter().filter(|(_, slot)| slot.noted_offset.is_some());
+            copies.set_noted(&noted.map(|(id, _)| id.source()).collect());
             drop(copies);
             site.orders.set_table(table.clone());
         }

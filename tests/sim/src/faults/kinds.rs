@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use common::ids::RoutePartition;
-use controller::state::{Life, Slot, Vacancy};
+use controller::state::{Life, Vacancy};
 use kafka::error::ErrorKind;
 use kafka::memory::Faults as Roughness;
 use turmoil::Sim;
@@ -287,19 +286,20 @@ impl Faults {
     }
 }
 
-/// Has the source forget what was given back and noted, if something was. One offset of each topic stays: of a topic that is
-/// neither in the table nor in a group nobody knows that it was mirrored before, and its target is not grown.
+/// Has the source forget what was given back and noted, if something was. The first offset of each topic stays: of a topic that
+/// is neither in the table nor in a group nobody knows that it was mirrored before, and its target is not grown.
 fn forget_offsets(site: &Site) -> Option<()> {
     let leading = site.running().into_values().find_map(|it| it.seat.leading())?;
-    let state = leading.handle.state();
-    let is_idle =
-        |id: &RoutePartition, slot: &Slot| id.partition.0 > 0 && slot.life == Life::Unassigned(Vacancy::Released);
-    let idle = state.slots().iter().filter(|(id, slot)| is_idle(id, slot));
-    let forgotten: Vec<_> = idle.filter_map(|(id, slot)| Some((id, slot.noted_offset?))).collect();
-    for (id, noted) in &forgotten {
-        let group = &state.routes().get(&id.route)?.settings.group;
-        site.brokers.source.forget_group_offset(group, id.topic.as_str(), id.partition.0);
-        lock(&site.brokers.copies).forgotten(id.source(), *noted);
+    let (state, source) = (leading.handle.state(), &site.brokers.source);
+    let mut is_any = false;
+    for (id, slot) in state.slots().iter().filter(|(_, slot)| slot.life == Life::Unassigned(Vacancy::Released)) {
+        let (group, topic) = (&state.routes()[&id.route].settings.group, id.topic.as_str());
+        let is_stored = |partition| source.group_offset(group, topic, partition).is_some();
+        if let Some(noted) = slot.noted_offset.filter(|_| (0..id.partition.0).any(is_stored)) {
+            source.forget_group_offset(group, topic, id.partition.0);
+            lock(&site.brokers.copies).forgotten(id.source(), noted);
+            is_any = true;
+        }
     }
-    (!forgotten.is_empty()).then_some(())
+    is_any.then_some(())
 }
