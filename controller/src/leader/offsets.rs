@@ -1,13 +1,14 @@
 //! Notes in the table how far partitions are stored, slowly: Kafka forgets an offset that nobody stores again for a week, and
 //! the table does not. See `state::offsets`.
 //!
-//! What changed since the last round is noted in this one. A round comes a minute after the last, and in a large fleet more
-//! seldom, so that the log grows by a few hundred offsets a second at most (a dozen kilobytes). What a round lost is noted by the
-//! next.
+//! What changed since the last round is noted in this one, some thousand offsets at a time with a rest between: a large fleet's
+//! would fill the log and the memory of all controllers at once. So a round comes a minute after the last, and takes five for a
+//! hundred thousand partitions: a dozen kilobytes a second. What a round lost is noted by the next.
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use common::ids::SessionId;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::context::Context;
 use super::entries::entries;
@@ -16,30 +17,40 @@ use crate::state::{Command, Life, NotedOffset};
 
 /// How long after the begin of the leadership the first round comes: workers have come and reported by then.
 const FIRST_AFTER: Duration = Duration::from_secs(10);
-/// How long each partition of the table puts the next round off: a hundred thousand are gone through in five minutes.
+/// How many offsets are noted at once; those of one session are not parted. Each time all that watches the table goes round.
+const AT_ONCE: usize = 5_000;
+/// How long each puts the next ones off.
 const REST_FOR_EACH: Duration = Duration::from_millis(3);
 
 /// Notes offsets until the leadership is over.
 pub(crate) async fn run(context: Context) -> Option<End> {
     let mut work = context.table_work();
-    let mut rest = FIRST_AFTER.min(context.config.offsets_interval);
+    sleep(FIRST_AFTER.min(context.config.offsets_interval)).await;
     loop {
-        sleep(rest).await;
-        let of = context.clone();
-        for entry in work.run(move || entries(changed(&of), |_| 1)).await {
-            if let Err(end) = context.propose_or_log(Command::NoteOffsets(entry)).await {
-                return Some(end);
+        let next_round = Instant::now() + context.config.offsets_interval;
+        let mut sessions = context.board.sessions();
+        while !sessions.is_empty() {
+            let of = context.clone();
+            let noted;
+            (noted, sessions) = work.run(move || changed(&of, sessions)).await;
+            let rest = REST_FOR_EACH * u32::try_from(noted.len()).unwrap_or(u32::MAX);
+            for entry in entries(noted, |_| 1) {
+                if let Err(end) = context.propose_or_log(Command::NoteOffsets(entry)).await {
+                    return Some(end);
+                }
             }
+            sleep(rest).await;
         }
-        let partitions = u32::try_from(context.log.read().slots().len()).unwrap_or(u32::MAX);
-        rest = context.config.offsets_interval.max(REST_FOR_EACH * partitions);
+        sleep_until(next_round).await;
     }
 }
 
-/// What is stored otherwise than it was noted, session by session: each is locked for a moment only.
-fn changed(context: &Context) -> Vec<NotedOffset> {
+/// What is stored otherwise than it was noted, of as many sessions as make enough of it, and the sessions that are left.
+fn changed(context: &Context, mut sessions: Vec<SessionId>) -> (Vec<NotedOffset>, Vec<SessionId>) {
     let mut changed = Vec::new();
-    for session in context.board.sessions() {
+    while changed.len() < AT_ONCE
+        && let Some(session) = sessions.pop()
+    {
         let progress = context.board.progress_of(session);
         let state = context.log.read();
         for of in progress {
@@ -49,5 +60,5 @@ fn changed(context: &Context) -> Vec<NotedOffset> {
             }
         }
     }
-    changed
+    (changed, sessions)
 }
