@@ -84,12 +84,7 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
             ensure(!is_lost || offsets_go(after, id), S6, || format!("{id} went unclaimed"))?;
             continue;
         };
-        let (was, is) = (old.noted_offset, new.noted_offset);
-        let may_change =
-            if is.is_some() { is_granted_still(old, new) } else { source(before, id) != source(after, id) };
-        ensure(was == is || may_change, S11, || format!("{id} went from {was:?} to {is:?}"))?;
-        let is_another = source(after, id).is_some() && source(before, id) != source(after, id);
-        ensure(!is_another || is.is_none(), S11, || format!("{id} of another topic begins at {is:?}"))?;
+        notes_fit([before, after], id, [old, new])?;
         ensure(new.epoch >= old.epoch, C1, || format!("{id} fell from {} to {}", old.epoch, new.epoch))?;
         let Life::Assigned { session, epoch } = new.life else { continue };
         if old.life == new.life {
@@ -113,9 +108,15 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Whether a slot was granted before a change and is after it, under one epoch.
-fn is_granted_still(old: &Slot, new: &Slot) -> bool {
-    matches!(new.life, Life::Assigned { .. }) && old.life == new.life
+fn notes_fit(states: [&State; 2], id: &RoutePartition, [old, new]: [&Slot; 2]) -> Result<(), Violation> {
+    let [source_before, source_after] = states.map(|state| source(state, id));
+    let is_same = source_before == source_after;
+    let (was, is) = (old.noted_offset, new.noted_offset);
+    let is_granted_still = matches!(new.life, Life::Assigned { .. }) && old.life == new.life;
+    let may_change = if is.is_some() { is_granted_still } else { !is_same };
+    ensure(was == is || may_change, S11, || format!("{id} went from {was:?} to {is:?}"))?;
+    let is_another = source_after.is_some() && !is_same;
+    ensure(!is_another || is.is_none(), S11, || format!("{id} of another topic begins at {is:?}"))
 }
 
 /// Which source topic a partition's is.
