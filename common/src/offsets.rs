@@ -36,6 +36,33 @@ impl fmt::Debug for NextOffset {
     }
 }
 
+/// An offset, or none: half as large as an `Option` of one, for what is kept of each partition of a fleet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(from = "Option<NextOffset>", into = "Option<NextOffset>")]
+pub struct OptionalOffset(i64);
+
+impl OptionalOffset {
+    /// No offset.
+    pub const NONE: Self = Self(-1);
+
+    /// The offset, if there is one.
+    pub fn get(self) -> Option<NextOffset> {
+        (self.0 >= 0).then_some(NextOffset(self.0))
+    }
+}
+
+impl From<Option<NextOffset>> for OptionalOffset {
+    fn from(offset: Option<NextOffset>) -> Self {
+        offset.map_or(Self::NONE, |offset| Self(offset.0))
+    }
+}
+
+impl From<OptionalOffset> for Option<NextOffset> {
+    fn from(offset: OptionalOffset) -> Self {
+        offset.get()
+    }
+}
+
 /// The source leader's epoch of a record (KIP-320): stored with the offset, it lets the broker detect truncation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -21,7 +21,7 @@ pub trait CommandLog: Send + Sync + 'static {
     /// The table as it is here and now. Never held over an await.
     fn read(&self) -> RwLockReadGuard<'_, State>;
 
-    /// The revision of the table; changes with it.
+    /// The revision of the table; changes with what may have to be answered to (`Command::is_news`).
     fn revisions(&self) -> watch::Receiver<Revision>;
 
     /// Where the controllers that keep the log are reached now; none where it is one process's.
@@ -62,9 +62,13 @@ impl LocalLog {
     fn append(&self, envelope: Envelope) -> Result<Outcome, ProposeError> {
         let mut state = self.state.write().expect(NOT_POISONED);
         let revision = state.revision().next();
+        let is_news = envelope.command.is_news();
         let outcome = state.apply(revision, envelope)?;
         // Still under the lock, so that revisions are announced in order.
-        self.revision.send_replace(state.revision());
+        self.revision.send_if_modified(|revision| {
+            *revision = state.revision();
+            is_news
+        });
         Ok(outcome)
     }
 }

@@ -13,11 +13,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::context::Context;
 use super::entries::entries;
 use super::tasks::End;
-use crate::state::{Command, Life, NotedOffset};
+use crate::state::{Command, NotedOffset};
 
 /// How long after the begin of the leadership the first round comes: workers have come and reported by then.
 const FIRST_AFTER: Duration = Duration::from_secs(10);
-/// How many offsets are noted at once; those of one session are not parted. Each time all that watches the table goes round.
+/// How many offsets are noted at once; those of one session are not parted.
 const AT_ONCE: usize = 5_000;
 /// How long each puts the next ones off.
 const REST_FOR_EACH: Duration = Duration::from_millis(3);
@@ -55,8 +55,10 @@ fn changed(context: &Context, mut sessions: Vec<SessionId>) -> (Vec<NotedOffset>
         let state = context.log.read();
         for of in progress {
             let Some((stored, slot)) = of.stored_offset.zip(state.slots().get(&of.partition)) else { continue };
-            if slot.life == (Life::Assigned { session, epoch: of.epoch }) && slot.noted_offset != Some(stored) {
-                changed.push(NotedOffset { partition: of.partition, epoch: of.epoch, stored });
+            let is_news = slot.noted_offset.get() != Some(stored);
+            let noted = NotedOffset { partition: of.partition, epoch: of.epoch, stored };
+            if is_news && state.check_noted(&noted).is_ok() {
+                changed.push(noted);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use common::assignment::{Grant, Snapshot, Version};
 use common::bug::{self, Bug};
 use common::config::RouteConfig;
-use common::ids::{Epoch, Revision, RouteName, RoutePartition, SessionId, TopicId};
+use common::ids::{Epoch, Revision, RouteName, RoutePartition, SessionId};
 use tracing::debug;
 
 use super::changes::Changes;
@@ -118,11 +118,9 @@ fn fill(state: &State, sessions: BTreeMap<SessionId, u64>) -> BTreeMap<SessionId
     slices
 }
 
-/// What is granted with an assigned slot; nothing before its topic has facts. Where topics have no ids the one that an offset was
-/// noted of may be gone.
+/// What is granted with an assigned slot; nothing before its topic has facts.
 fn grant(partition: &RoutePartition, topic: &Topic, slot: &Slot, epoch: Epoch) -> Option<Grant> {
     let facts = topic.facts?;
-    let is_known = facts.source_topic_id != TopicId::NONE && !bug::is(Bug::ForgetsWithKafka);
     Some(Grant {
         partition: partition.clone(),
         epoch,
@@ -130,7 +128,7 @@ fn grant(partition: &RoutePartition, topic: &Topic, slot: &Slot, epoch: Epoch) -
         source_topic_id: facts.source_topic_id,
         target_topic_id: facts.target_topic_id,
         start: slot.start,
-        noted_offset: slot.noted_offset.filter(|_| is_known),
+        noted_offset: slot.noted_offset.get().filter(|_| !bug::is(Bug::ForgetsWithKafka)),
         accept_foreign_offset: slot.accepts(epoch),
     })
 }

@@ -30,7 +30,7 @@ impl Table {
         self.state.read().expect(NOT_POISONED)
     }
 
-    /// The revision of the table; changes with it.
+    /// The revision of the table; changes with what may have to be answered to.
     pub fn revisions(&self) -> watch::Receiver<Revision> {
         self.revision.subscribe()
     }
@@ -38,15 +38,17 @@ impl Table {
     /// Applies commands in order. What is refused changes nothing and uses no revision up.
     pub fn apply(&self, envelopes: Vec<Envelope>) -> Vec<Result<Outcome, Rejection>> {
         let mut state = self.state.write().expect(NOT_POISONED);
-        let apply = |envelope| {
+        let mut is_news = false;
+        let apply = |envelope: Envelope| {
             let revision = state.revision().next();
+            is_news |= envelope.command.is_news();
             match self.checks_entries {
                 true => state.apply_checked(revision, envelope),
                 false => state.apply(revision, envelope),
             }
         };
         let answers = envelopes.into_iter().map(apply).collect();
-        self.announce(&state);
+        self.announce(&state, is_news);
         answers
     }
 
@@ -59,13 +61,47 @@ impl Table {
     pub fn replace(&self, table: State) {
         let mut state = self.state.write().expect(NOT_POISONED);
         *state = table;
-        self.announce(&state);
+        self.announce(&state, true);
     }
 
     /// Still under the lock, so that revisions are announced in order.
-    fn announce(&self, state: &State) {
-        self.revision.send_if_modified(|revision| std::mem::replace(revision, state.revision()) != state.revision());
+    fn announce(&self, state: &State, is_news: bool) {
+        let is_changed = |revision: &mut Revision| std::mem::replace(revision, state.revision()) != state.revision();
+        self.revision.send_if_modified(|revision| is_changed(revision) && is_news);
     }
 }
 
 const NOT_POISONED: &str = "a panic in apply ends the process's part in the fleet";
+
+#[cfg(test)]
+mod tests {
+    use common::ids::Epoch;
+    use common::offsets::NextOffset;
+
+    use super::*;
+    use crate::state::state_test::{done, envelope, fleet, id, session, step};
+    use crate::state::{Command, NotedOffset, Step};
+
+    #[test]
+    fn a_command_that_nothing_follows_from_wakes_nobody() {
+        let mut state = fleet();
+        let assign = step(&state, 0, Step::Assign { to: session(0) });
+        done(&mut state, assign);
+        let before = state.revision();
+        let table = Table::empty(true);
+        table.replace(state);
+        let mut revisions = table.revisions();
+        let note = |stored| {
+            let noted = NotedOffset { partition: id(0), epoch: Epoch(5), stored: NextOffset(stored) };
+            envelope(Command::NoteOffsets(vec![noted]))
+        };
+        table.apply(vec![note(1), note(2)]);
+        assert!(!revisions.has_changed().unwrap());
+        assert_eq!(
+            (table.read().revision(), *revisions.borrow_and_update()),
+            (Revision(before.0 + 2), Revision(before.0 + 2))
+        );
+        table.apply(vec![note(3), envelope(Command::BeginLeadership), note(4)]);
+        assert!(revisions.has_changed().unwrap());
+    }
+}

@@ -261,6 +261,13 @@ pub enum Command {
     RecordEvents(Vec<NewEvent>),
 }
 
+impl Command {
+    /// Whether anything may have to be done once it is applied. Noted offsets are for a grant that comes some day.
+    pub fn is_news(&self) -> bool {
+        !matches!(self, Self::NoteOffsets(_))
+    }
+}
+
 /// One step of a plan, with the number that shows whether it is still true when it is applied.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Move {

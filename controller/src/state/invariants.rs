@@ -48,8 +48,10 @@ const S7: (&str, &str) = ("S7", "what an operator asked for the next grant ends 
 const S8: (&str, &str) = ("S8", "tables of the past are bounded");
 const S9: (&str, &str) = ("S9", "who has a partition, or is to get it, is in its route's pool");
 const S10: (&str, &str) = ("S10", "what a worker had is for it, and for nobody else, when it starts anew in its pool");
-const S11: (&str, &str) =
-    ("S11", "an offset is noted of what is granted and stays so, and forgotten only with its source topic");
+const S11: (&str, &str) = (
+    "S11",
+    "an offset is noted of what is granted and stays so, of topics with ids, and forgotten only with its topic",
+);
 
 /// Checks one table.
 pub fn check(state: &State) -> Result<(), Violation> {
@@ -111,12 +113,14 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
 fn notes_fit(states: [&State; 2], id: &RoutePartition, [old, new]: [&Slot; 2]) -> Result<(), Violation> {
     let [source_before, source_after] = states.map(|state| source(state, id));
     let is_same = source_before == source_after;
-    let (was, is) = (old.noted_offset, new.noted_offset);
+    let (was, is) = (old.noted_offset.get(), new.noted_offset.get());
     let is_granted_still = matches!(new.life, Life::Assigned { .. }) && old.life == new.life;
     let may_change = if is.is_some() { is_granted_still } else { !is_same };
     ensure(was == is || may_change, S11, || format!("{id} went from {was:?} to {is:?}"))?;
     let is_another = source_after.is_some() && !is_same;
-    ensure(!is_another || is.is_none(), S11, || format!("{id} of another topic begins at {is:?}"))
+    ensure(!is_another || is.is_none(), S11, || format!("{id} of another topic begins at {is:?}"))?;
+    let has_id = source_after != Some(TopicId::NONE);
+    ensure(has_id || is.is_none(), S11, || format!("{id} of a topic without an id begins at {is:?}"))
 }
 
 /// Which source topic a partition's is.

@@ -10,8 +10,8 @@
 
 use std::collections::BTreeMap;
 
-use common::ids::{Epoch, Partition, RouteName, RoutePartition, TopicName};
-use common::offsets::{NextOffset, StartPosition};
+use common::ids::{Epoch, Partition, RouteName, RoutePartition, TopicId, TopicName};
+use common::offsets::{NextOffset, OptionalOffset, StartPosition};
 use serde::{Deserialize, Serialize};
 
 use super::State;
@@ -31,15 +31,28 @@ pub struct NotedOffset {
 }
 
 impl State {
-    /// Notes an offset. Of a partition that was taken back nothing more is noted: its topic may be another one by now.
+    /// Notes an offset.
     pub(super) fn note_offset(&mut self, noted: &NotedOffset) -> Result<(), Rejection> {
-        let NotedOffset { partition: id, epoch, stored } = noted;
-        let slot = self.slots.get_mut(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
+        self.check_noted(noted)?;
+        let slot = self.slots.get_mut(&noted.partition).expect("checked");
+        slot.noted_offset = Some(noted.stored).into();
+        Ok(())
+    }
+
+    /// Whether an offset may be noted. Of a partition that was taken back nothing more is: its topic may be another one by now.
+    /// And nothing of a topic without an id: it would be taken for the next one of its name.
+    pub fn check_noted(&self, noted: &NotedOffset) -> Result<(), Rejection> {
+        let NotedOffset { partition: id, epoch, .. } = noted;
+        let slot = self.slots.get(id).ok_or_else(|| Rejection::UnknownPartition(id.clone()))?;
         match slot.life {
-            Life::Assigned { epoch: granted, .. } if granted == *epoch => slot.noted_offset = Some(*stored),
+            Life::Assigned { epoch: granted, .. } if granted == *epoch => {}
             life => return Err(wrong_life(id, life)),
         }
-        Ok(())
+        let facts = self.topic(&id.route, &id.topic)?.facts;
+        match facts.is_some_and(|facts| facts.source_topic_id != TopicId::NONE) {
+            true => Ok(()),
+            false => Err(Rejection::NoTopicId(id.clone())),
+        }
     }
 
     /// A source topic was created again, or added again: what is known of offsets, and where its partitions were to begin, was
@@ -54,7 +67,7 @@ impl State {
         for id in ids {
             let slot = self.slots.get_mut(&id).expect("just listed");
             slot.start = new_partitions.get(&id.partition).map_or(StartPosition::Earliest, |facts| facts.start);
-            slot.noted_offset = None;
+            slot.noted_offset = OptionalOffset::NONE;
         }
     }
 }

@@ -1,4 +1,4 @@
-use common::ids::{Epoch, Partition};
+use common::ids::{Epoch, Partition, TopicId};
 use common::offsets::{NextOffset, StartPosition};
 
 use super::command::{Finding, Release};
@@ -12,7 +12,7 @@ fn note(epoch: u64, stored: i64) -> Command {
 }
 
 fn noted(state: &State) -> Option<i64> {
-    state.slots[&id(0)].noted_offset.map(|noted| noted.0)
+    state.slots[&id(0)].noted_offset.get().map(|noted| noted.0)
 }
 
 /// A fleet whose first session has the first partition, under epoch 5.
@@ -47,6 +47,14 @@ fn an_offset_is_noted_of_what_is_granted_and_outlives_the_grant() {
     done(&mut state, assign);
     done(&mut state, note(6, 30));
     assert_eq!(noted(&state), Some(30), "it may go back, as an operator may have stored another one");
+}
+
+#[test]
+fn nothing_is_noted_of_a_topic_without_an_id() {
+    let mut state = granted();
+    let key = (route(0), topic(0));
+    state.topics.get_mut(&key).unwrap().facts.as_mut().unwrap().source_topic_id = TopicId::NONE;
+    assert!(matches!(refused(&mut state, note(5, 40)), Rejection::NoTopicId(_)));
 }
 
 #[test]

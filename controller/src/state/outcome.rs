@@ -67,6 +67,9 @@ pub enum Rejection {
     /// The topic has no such partition.
     #[error("there is no partition {0}")]
     UnknownPartition(RoutePartition),
+    /// The source cluster gives its topics no ids, so that the next one of this name could not be told from this.
+    #[error("the source topic of {0} has no id")]
+    NoTopicId(RoutePartition),
     /// There never was such a worker, or long ago.
     #[error("there is no worker {0}")]
     UnknownWorker(WorkerId),

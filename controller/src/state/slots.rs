@@ -17,7 +17,7 @@
 //! a loss passes through Fencing within one entry.
 
 use common::ids::{Epoch, Revision, RoutePartition, SessionId, WorkerId};
-use common::offsets::{NextOffset, StartPosition};
+use common::offsets::{OptionalOffset, StartPosition};
 use common::reason::Reason;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ pub struct Slot {
     /// Where it begins if no offset was ever stored.
     pub start: StartPosition,
     /// The stored offset, as the leader noted it last: where it begins if Kafka has forgotten it.
-    pub noted_offset: Option<NextOffset>,
+    pub noted_offset: OptionalOffset,
     /// Where it is to go next, until it is assigned or that session goes.
     pub destination: Option<Box<Destination>>,
     /// The worker that an operator wants it to be with whenever that takes work, until it is unpinned.
@@ -138,7 +138,7 @@ impl Wish {
 impl Slot {
     /// One that nobody ever had.
     pub(super) fn new(epoch: Epoch, start: StartPosition) -> Self {
-        let (life, noted_offset) = (Life::Unassigned(Vacancy::New), None);
+        let (life, noted_offset) = (Life::Unassigned(Vacancy::New), OptionalOffset::NONE);
         Self { epoch, life, start, noted_offset, destination: None, pin: None, accept: None, leader_claim: None }
     }
 

@@ -114,7 +114,7 @@ pub(crate) fn step(state: &State, partition: u32, step: Step) -> Command {
     Command::Moves(vec![Move { partition: id(partition), planned_on, step, cause: Cause::New }])
 }
 
-fn envelope(command: Command) -> Envelope {
+pub(crate) fn envelope(command: Command) -> Envelope {
     Envelope { format: command::FORMAT, request: None, actor: "test".into(), time_ms: 0, command }
 }
 

@@ -120,7 +120,7 @@ impl State {
         self.topics.get_mut(&(route.clone(), topic.clone())).expect("the caller looked it up")
     }
 
-    fn topic(&self, route: &RouteName, topic: &TopicName) -> Result<&Topic, Rejection> {
+    pub(super) fn topic(&self, route: &RouteName, topic: &TopicName) -> Result<&Topic, Rejection> {
         if !self.routes.contains_key(route) {
             return Err(Rejection::UnknownRoute(route.clone()));
         }

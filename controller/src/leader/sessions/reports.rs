@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::assignment::{Inventory, Phase, Progress, Running, UncleanRelease, Version};
 use common::ids::{Epoch, RoutePartition};
-use common::offsets::NextOffset;
+use common::offsets::OptionalOffset;
 use common::reason::Reason;
 
 /// What one session reported.
@@ -29,18 +29,14 @@ struct Row {
 #[derive(Debug)]
 struct Headway {
     epoch: Epoch,
-    next_offset: Known,
-    stored_offset: Known,
-    source_end: Known,
-    source_high_watermark: Known,
+    next_offset: OptionalOffset,
+    stored_offset: OptionalOffset,
+    source_end: OptionalOffset,
+    source_high_watermark: OptionalOffset,
     lag_ms: u64,
     records: u64,
     bytes: u64,
 }
-
-/// An offset, or -1 where it is not known: half as large as an `Option`.
-#[derive(Clone, Copy, Debug)]
-struct Known(i64);
 
 impl Reports {
     /// Whether an inventory says something else than the one before. Workers list partitions in order.
@@ -151,10 +147,10 @@ impl From<&Progress> for Headway {
     fn from(progress: &Progress) -> Self {
         Self {
             epoch: progress.epoch,
-            next_offset: Known::new(progress.next_offset),
-            stored_offset: Known::new(progress.stored_offset),
-            source_end: Known::new(progress.source_end),
-            source_high_watermark: Known::new(progress.source_high_watermark),
+            next_offset: progress.next_offset.into(),
+            stored_offset: progress.stored_offset.into(),
+            source_end: progress.source_end.into(),
+            source_high_watermark: progress.source_high_watermark.into(),
             lag_ms: u64::try_from(progress.lag_time.as_millis()).unwrap_or(u64::MAX),
             records: progress.records,
             bytes: progress.bytes,
@@ -175,15 +171,5 @@ impl Headway {
             records: self.records,
             bytes: self.bytes,
         }
-    }
-}
-
-impl Known {
-    fn new(offset: Option<NextOffset>) -> Self {
-        Self(offset.map_or(-1, |offset| offset.0))
-    }
-
-    fn get(self) -> Option<NextOffset> {
-        (self.0 >= 0).then_some(NextOffset(self.0))
     }
 }

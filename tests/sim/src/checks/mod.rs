@@ -43,7 +43,7 @@ impl Checks {
             self.moves.look(site, table);
             let mut copies = lock(&site.brokers.copies);
             copies.set_registered(table.sessions().keys().copied().collect());
-            let noted = table.slots().iter().filter(|(_, slot)| slot.noted_offset.is_some());
+            let noted = table.slots().iter().filter(|(_, slot)| slot.noted_offset.get().is_some());
             copies.set_noted(&noted.map(|(id, _)| id.source()).collect());
             drop(copies);
             site.orders.set_table(table.clone());

@@ -295,7 +295,7 @@ fn forget_offsets(site: &Site) -> Option<()> {
     for (id, slot) in state.slots().iter().filter(|(_, slot)| slot.life == Life::Unassigned(Vacancy::Released)) {
         let (group, topic) = (&state.routes()[&id.route].settings.group, id.topic.as_str());
         let is_stored = |partition| source.group_offset(group, topic, partition).is_some();
-        if let Some(noted) = slot.noted_offset.filter(|_| (0..id.partition.0).any(is_stored)) {
+        if let Some(noted) = slot.noted_offset.get().filter(|_| (0..id.partition.0).any(is_stored)) {
             source.forget_group_offset(group, topic, id.partition.0);
             lock(&site.brokers.copies).forgotten(id.source(), noted);
             is_any = true;
