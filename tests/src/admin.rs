@@ -148,6 +148,11 @@ impl Admin {
         groups.groups().iter().map(|group| group.name().to_owned()).collect()
     }
 
+    /// Deletes a consumer group without members, and its offsets.
+    pub fn delete_group(&self, group: &str) {
+        one_ok(&format!("delete group {group}"), block_on(self.client.delete_groups(&[group], &self.options)));
+    }
+
     /// What `group` has committed for the topic, by partition.
     pub fn committed(&self, group: &str, topic: &str) -> BTreeMap<i32, Committed> {
         let mut asked = TopicPartitionList::new();

@@ -113,6 +113,7 @@ pub struct AssignmentRow {
     reason: Option<ReasonRow>,
     pinned_to: Option<String>,
     bytes_per_second: Option<u64>,
+    noted_offset: Option<i64>,
 }
 
 impl From<Assignment> for AssignmentRow {
@@ -134,6 +135,7 @@ impl From<Assignment> for AssignmentRow {
             reason: assignment.reason.map(ReasonRow::from),
             pinned_to: units::given(assignment.pinned_to),
             bytes_per_second: assignment.bytes_per_second,
+            noted_offset: assignment.noted_offset,
         }
     }
 }

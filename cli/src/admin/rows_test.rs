@@ -27,7 +27,7 @@ fn the_fields_that_scripts_rely_on_are_there() {
     has_fields(
         &AssignmentRow::from(v1::Assignment::default()),
         "route, topic, partition, target_topic, state, worker, session, epoch, next_offset, stored_offset, lag, \
-         lag_seconds, reason, pinned_to, bytes_per_second",
+         lag_seconds, reason, pinned_to, bytes_per_second, noted_offset",
     );
     has_fields(&PlannedMoveRow::from(v1::PlannedMove::default()), "route, topic, partition, from, to, cause, text");
     let worker = WorkerRow::from(v1::Worker::default());

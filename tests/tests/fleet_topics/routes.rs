@@ -13,6 +13,8 @@ use replisome_tests::{contents, wait};
 use super::alone;
 
 const PARTITIONS: i32 = 2;
+/// A leader notes how far partitions are stored once a minute.
+const NOTED_MAX: Duration = Duration::from_secs(90);
 
 /// The group that a route's offsets are stored in.
 #[track_caller]
@@ -155,6 +157,34 @@ fn an_offset_that_is_set_while_a_worker_holds_the_partition_stays_and_is_gone_on
     wait_for_stored(&group, topic, 600);
     let (_, found) = hashes(topic);
     assert!(contents::counts(&found).values().all(|count| *count == 540), "500 before and 40 after the gap: {found:?}");
+}
+
+#[test]
+fn what_is_paused_for_so_long_that_kafka_forgets_its_offsets_goes_on_where_controllers_noted_them() {
+    let _alone = alone();
+    let (route, topic) = ("forgotten", "routes-forgotten");
+    let (fleet, group) = copied(route, topic);
+    let source = shared().0;
+    let admin = Admin::new(source.bootstrap());
+    let noted = || -> Vec<Option<i64>> {
+        let assignments = fleet.json(&["assignment", "list", "--route", route]);
+        let rows = assignments.as_array().expect("a list");
+        rows.iter().map(|row| row["noted_offset"].as_i64()).collect()
+    };
+    wait::until_true("its offsets are noted", NOTED_MAX, || noted() == [Some(500); PARTITIONS as usize]);
+
+    fleet.ok(&["topic", "pause", "--route", route, topic]);
+    fleet.wait_for_table("it is paused", PATIENCE, |table| {
+        table.rows.len() == PARTITIONS as usize && table.rows.values().all(|row| row.reason["kind"] == "paused")
+    });
+    // What `offsets.retention.minutes` does to it.
+    admin.delete_group(&group);
+    assert_eq!(stored(&group, topic), Vec::<i64>::new());
+    fill(source.bootstrap(), topic, PARTITIONS, 100, 0);
+    fleet.ok(&["topic", "resume", "--route", route, topic]);
+    wait_for_stored(&group, topic, 600);
+    let (expected, found) = hashes(topic);
+    assert_equal_hashes(&expected, &found);
 }
 
 #[test]

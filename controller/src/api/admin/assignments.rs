@@ -86,6 +86,7 @@ fn describe(state: &State, observed: &Observed, row: Row<'_>) -> v1::Assignment 
         lag_seconds: lag.and(progress).map(|progress| progress.lag_time.as_secs_f64()),
         reason: row.reason.map(Into::into),
         bytes_per_second: rate,
+        noted_offset: row.slot.noted_offset.get().map(|noted| noted.0),
         pinned_to: row.slot.pin.as_ref().map(WorkerId::to_string).unwrap_or_default(),
     }
 }
