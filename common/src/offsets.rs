@@ -53,7 +53,7 @@ impl OptionalOffset {
 
 impl From<Option<NextOffset>> for OptionalOffset {
     fn from(offset: Option<NextOffset>) -> Self {
-        offset.map_or(Self::NONE, |offset| Self(offset.0))
+        offset.filter(|offset| offset.0 >= 0).map_or(Self::NONE, |offset| Self(offset.0))
     }
 }
 

@@ -125,7 +125,7 @@ impl LeaderHandle {
         Ok(())
     }
 
-    /// Waits until the table fulfils a condition.
+    /// Waits until the table fulfils a condition. What `Command::is_news` leaves out is seen with the next change.
     pub async fn wait_until(&self, condition: impl Fn(&State) -> bool) {
         let mut revisions = self.context.log.revisions();
         while !condition(&self.state()) {
@@ -135,7 +135,7 @@ impl LeaderHandle {
         }
     }
 
-    /// Changes when the table does.
+    /// Changes when the table does, as far as anything may follow from it.
     pub fn revisions(&self) -> watch::Receiver<Revision> {
         self.context.log.revisions()
     }

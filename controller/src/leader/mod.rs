@@ -13,7 +13,7 @@
 //!     |                board (memory) --changed------------+
 //!     |                  |                                 |
 //!     |                  +-rates-> traffic --Exchange------+
-//!     |                  +-stored> offsets --NoteOffsets---+
+//!     |                  +-stored> offsets --NoteOffsets---> (wakes nobody)
 //!     |                                                    |
 //!     +------------------- Snapshot (latest wins) <--------+--> push
 //! ```

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::context::Context;
 use super::entries::entries;
 use super::tasks::End;
-use crate::state::{Command, NotedOffset};
+use crate::state::{Command, Life, NotedOffset};
 
 /// How long after the begin of the leadership the first round comes: workers have come and reported by then.
 const FIRST_AFTER: Duration = Duration::from_secs(10);
@@ -55,7 +55,8 @@ fn changed(context: &Context, mut sessions: Vec<SessionId>) -> (Vec<NotedOffset>
         let state = context.log.read();
         for of in progress {
             let Some((stored, slot)) = of.stored_offset.zip(state.slots().get(&of.partition)) else { continue };
-            let is_news = slot.noted_offset.get() != Some(stored);
+            let is_its_own = slot.life == (Life::Assigned { session, epoch: of.epoch });
+            let is_news = is_its_own && slot.noted_offset.get() != Some(stored);
             let noted = NotedOffset { partition: of.partition, epoch: of.epoch, stored };
             if is_news && state.check_noted(&noted).is_ok() {
                 changed.push(noted);

@@ -79,8 +79,9 @@ pub struct Member {
     pub store: String,
 }
 
-/// The version of the form of everything that is kept or sent.
-pub(super) const FORMAT: u8 = 6;
+/// The version of the form of everything that is kept or sent, and of what a command means: all controllers make the same table
+/// of one log.
+pub(super) const FORMAT: u8 = 7;
 
 /// A value as it is kept: the version of the form, then postcard's encoding.
 pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {

@@ -67,8 +67,8 @@ pub enum Rejection {
     /// The topic has no such partition.
     #[error("there is no partition {0}")]
     UnknownPartition(RoutePartition),
-    /// The source cluster gives its topics no ids, so that the next one of this name could not be told from this.
-    #[error("the source topic of {0} has no id")]
+    /// No id of the source topic is known, so that the next one of its name could not be told from this one.
+    #[error("the source topic of {0} has no known id")]
     NoTopicId(RoutePartition),
     /// There never was such a worker, or long ago.
     #[error("there is no worker {0}")]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::assignment::Progress;
 use common::ids::{Epoch, RoutePartition};
+use common::offsets::OptionalOffset;
 use tokio::time::Instant;
 
 /// A new rate counts one part in so many. With a look every ten seconds a rate follows a change within a minute, and hardly
@@ -29,7 +30,7 @@ pub(crate) struct Meter {
     pub rate: u64,
     looked: Instant,
     bytes: u64,
-    end: Option<i64>,
+    end: OptionalOffset,
     /// How large its records are on average, once that is known.
     record_bytes: u64,
 }
@@ -88,8 +89,7 @@ fn place(meters: &[(RoutePartition, Option<Meter>)], partition: &RoutePartition)
 
 impl Meter {
     fn new(progress: &Progress, now: Instant) -> Self {
-        let end = progress.source_end.map(|end| end.0);
-        let (epoch, bytes) = (progress.epoch, progress.bytes);
+        let (epoch, bytes, end) = (progress.epoch, progress.bytes, progress.source_end.into());
         Self { epoch, granted: now, rate: 0, looked: now, bytes, end, record_bytes: 0 }
     }
 
@@ -99,8 +99,8 @@ impl Meter {
             (self.epoch, self.granted, self.bytes) = (progress.epoch, now, 0);
         }
         self.record_bytes = progress.bytes.checked_div(progress.records).unwrap_or(self.record_bytes);
-        let end = progress.source_end.map(|end| end.0);
-        let passed = end.zip(self.end).map_or(0, |(end, before)| u64::try_from(end - before).unwrap_or_default());
+        let (before, end) = (self.end.get(), progress.source_end);
+        let passed = before.zip(end).map_or(0, |(before, end)| before.lag_to(end));
         let copied = progress.bytes.saturating_sub(self.bytes);
         let millis = now.saturating_duration_since(self.looked).as_millis();
         if millis == 0 {
@@ -110,7 +110,7 @@ impl Meter {
         let sample = u64::try_from(brought * 1_000 / millis).unwrap_or(u64::MAX);
         // Both parts are divided for themselves: their sum can't overflow.
         self.rate = self.rate - self.rate / SMOOTHING + sample / SMOOTHING;
-        (self.looked, self.bytes, self.end) = (now, progress.bytes, end.or(self.end));
+        (self.looked, self.bytes, self.end) = (now, progress.bytes, end.or(before).into());
     }
 
     /// Whether it has been where it is for so long.
