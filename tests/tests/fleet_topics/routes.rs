@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use replisome_tests::admin::Admin;
 use replisome_tests::compare::{assert_equal_hashes, assert_nothing_lost};
-use replisome_tests::fleet::{Fleet, PATIENCE};
+use replisome_tests::fleet::{Fleet, PATIENCE, Table};
 use replisome_tests::kafka_cluster::shared;
 use replisome_tests::load::fill;
 use replisome_tests::{contents, wait};
@@ -39,6 +39,14 @@ fn wait_for_stored(group: &str, topic: &str, offset: i64) {
         (last == wanted).then_some(())
     });
     assert!(found.is_some(), "{group} stores {last:?} of {topic} instead of {wanted:?}");
+}
+
+/// Waits until all partitions stand still for this reason.
+#[track_caller]
+fn wait_for_reason(fleet: &Fleet, kind: &str) -> Table {
+    fleet.wait_for_table(kind, PATIENCE, |table| {
+        table.rows.len() == PARTITIONS as usize && table.rows.values().all(|row| row.reason["kind"] == kind)
+    })
 }
 
 fn hashes(topic: &str) -> (contents::Hashes, contents::Hashes) {
@@ -107,9 +115,7 @@ fn kept_offsets_are_continued_only_on_demand_and_nothing_is_missing_silently() {
 
     // Offsets of another incarnation of the route: it waits, and says so.
     add_again(&fleet, route, topic, &[]);
-    let waiting = fleet.wait_for_table("the partitions wait for a word about the kept offsets", PATIENCE, |table| {
-        table.rows.len() == PARTITIONS as usize && table.rows.values().all(|row| row.reason["kind"] == "foreign-offset")
-    });
+    let waiting = wait_for_reason(&fleet, "foreign-offset");
     for row in waiting.rows.values() {
         let text = row.reason["text"].as_str().unwrap_or_default();
         assert!(text.contains("--continue"), "the reason names the remedy: {text}");
@@ -134,16 +140,11 @@ fn an_offset_that_is_set_while_a_worker_holds_the_partition_stays_and_is_gone_on
 
     // While nobody copies, more comes and the first of it is deleted.
     fleet.ok(&["topic", "pause", "--route", route, topic]);
-    let all_are = |reason: &'static str| {
-        fleet.wait_for_table(reason, PATIENCE, |table| {
-            table.rows.len() == PARTITIONS as usize && table.rows.values().all(|row| row.reason["kind"] == reason)
-        })
-    };
-    all_are("paused");
+    wait_for_reason(&fleet, "paused");
     fill(source.bootstrap(), topic, PARTITIONS, 100, 0);
     (0..PARTITIONS).for_each(|partition| admin.delete_records(topic, partition, 550));
     fleet.ok(&["topic", "resume", "--route", route, topic]);
-    all_are("out-of-range");
+    wait_for_reason(&fleet, "out-of-range");
     assert_eq!(stored(&group, topic), [500, 500], "the gap is not passed");
     let problems = fleet.json(&["status"])["problems"].to_string();
     assert!(problems.contains("--reset-offsets") && problems.contains("route describe cut"), "{problems}");
@@ -174,9 +175,7 @@ fn what_is_paused_for_so_long_that_kafka_forgets_its_offsets_goes_on_where_contr
     wait::until_true("its offsets are noted", NOTED_MAX, || noted() == [Some(500); PARTITIONS as usize]);
 
     fleet.ok(&["topic", "pause", "--route", route, topic]);
-    fleet.wait_for_table("it is paused", PATIENCE, |table| {
-        table.rows.len() == PARTITIONS as usize && table.rows.values().all(|row| row.reason["kind"] == "paused")
-    });
+    wait_for_reason(&fleet, "paused");
     // What `offsets.retention.minutes` does to it.
     admin.delete_group(&group);
     assert_eq!(stored(&group, topic), Vec::<i64>::new());
